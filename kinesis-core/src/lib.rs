@@ -1,0 +1,36 @@
+//! Stream vocabulary, configuration, credentials, client and time for the Kinesis crates.
+//!
+//! What it is: the words that every crate of the workspace shares (shard ids, 128-bit hash keys, sequence numbers with
+//! their real order), the configuration keys of the reference connector, the client with its own time-outs, retries and
+//! error classification, and the seams for time and randomness. What it is not: a consumer or a producer.
+//!
+//! ```
+//! use kinesis_core::{HashKey, HashKeyRange, SequenceNumber};
+//!
+//! let shards = HashKeyRange::uniform(4);
+//! let key = HashKey::of_partition_key("customer-7");
+//! assert_eq!(shards.iter().filter(|range| range.contains(key)).count(), 1);
+//!
+//! let early: SequenceNumber = "99".parse()?;
+//! let late: SequenceNumber = "100".parse()?;
+//! assert!(early < late); // as numbers, not as texts
+//! # Ok::<(), kinesis_core::ParseSequenceNumberError>(())
+//! ```
+//!
+//! Features: `sdk` (default) brings everything that talks to AWS; without it only the vocabulary is left.
+//! `tls-ring` (default) and `tls-aws-lc` choose the TLS provider.
+
+mod checkpoint;
+mod random;
+mod stream;
+mod time;
+
+pub use checkpoint::{CheckpointParticipant, CommitHandle, Epoch, ParticipantError};
+pub use random::{RandomStream, Randomness};
+pub use stream::{
+    HashKey, HashKeyRange, InvertedRangeError, ParseHashKeyError, ParseSequenceNumberError, ParseShardIdError,
+    ParseStreamArnError, ParseStreamNameError, RecordPosition, SequenceNumber, Shard, ShardId, StreamArn, StreamName,
+};
+pub use time::{Clock, SharedClock, SystemClock, from_unix_millis, unix_millis};
+#[cfg(feature = "sdk")]
+pub use time::{SdkTimeSource, TokioClock};
