@@ -21,11 +21,18 @@
 //! `tls-ring` (default) and `tls-aws-lc` choose the TLS provider.
 
 mod checkpoint;
+#[cfg(feature = "sdk")]
+mod client;
 mod random;
 mod stream;
 mod time;
 
 pub use checkpoint::{CheckpointParticipant, CommitHandle, Epoch, ParticipantError};
+#[cfg(feature = "sdk")]
+pub use client::{
+    Backoff, ClientOptions, IteratorStart, KinesisClient, ListShardsScope, RequestError, RequestErrorKind, RetryPolicy,
+    StreamSummary, retry,
+};
 pub use random::{RandomStream, Randomness};
 pub use stream::{
     HashKey, HashKeyRange, InvertedRangeError, ParseHashKeyError, ParseSequenceNumberError, ParseShardIdError,

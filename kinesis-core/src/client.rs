@@ -1,0 +1,10 @@
+//! The client: calls with our own time-outs, classified errors, and retries that the caller owns.
+
+mod calls;
+mod error;
+mod retry;
+mod served_at;
+
+pub use calls::{ClientOptions, IteratorStart, KinesisClient, ListShardsScope, StreamSummary};
+pub use error::{RequestError, RequestErrorKind};
+pub use retry::{Backoff, RetryPolicy, retry};

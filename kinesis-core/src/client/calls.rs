@@ -1,0 +1,364 @@
+//! The calls that consumer and producer make.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::Builder as ConfigBuilder;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+use aws_sdk_kinesis::operation::list_shards::ListShardsOutput;
+use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
+use aws_sdk_kinesis::types::{
+    PutRecordsRequestEntry, RecordDistributionStrategy, Shard as SdkShard, ShardFilter, ShardFilterType,
+    ShardIteratorType, StreamDescriptionSummary, StreamStatus,
+};
+
+use crate::client::error::{RequestError, RequestErrorKind};
+use crate::client::served_at::ServedAt;
+use crate::stream::{HashKeyRange, SequenceNumber, Shard, ShardId, StreamArn, StreamName};
+
+/// The record size that the service allows where a stream says nothing else: 1 MiB (AWS quota page).
+const DEFAULT_MAX_RECORD_SIZE_KIB: i32 = 1024;
+
+/// Time limits of the client's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientOptions {
+    data_timeout: Duration,
+    control_timeout: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            data_timeout: Duration::from_secs(10),
+            control_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl ClientOptions {
+    /// Limits one attempt of PutRecords and GetRecords; 10 s by default.
+    pub fn data_timeout(mut self, timeout: Duration) -> Self {
+        self.data_timeout = timeout;
+        self
+    }
+
+    /// Limits one attempt of every other call; 10 s by default.
+    pub fn control_timeout(mut self, timeout: Duration) -> Self {
+        self.control_timeout = timeout;
+        self
+    }
+}
+
+/// Which shards a listing holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListShardsScope {
+    /// Every shard, closed ones too, until retention removes them.
+    All,
+    /// The shards that take records now.
+    Open,
+}
+
+/// Where a shard iterator starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IteratorStart {
+    /// The oldest record that is kept.
+    TrimHorizon,
+    /// The first record that arrived at or after the time.
+    AtTimestamp(SystemTime),
+    /// The record of this number.
+    AtSequenceNumber(SequenceNumber),
+    /// The record after this number.
+    AfterSequenceNumber(SequenceNumber),
+}
+
+/// What the service says of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamSummary {
+    /// The stream's ARN.
+    pub arn: StreamArn,
+    /// When the stream was created: with the ARN, what tells it from a later one of the same name.
+    pub created_at: SystemTime,
+    /// Whether the stream can be written to and read.
+    pub is_active: bool,
+    /// The most that a record may hold, data and partition key together.
+    pub max_record_size_bytes: usize,
+    /// How long a record is kept.
+    pub retention: Duration,
+    /// Whether partition keys decide the shard; not so with the distribution strategy AUTO.
+    pub uses_partition_keys: bool,
+    /// The service's clock when it answered, from its `Date` header.
+    pub served_at: Option<SystemTime>,
+}
+
+/// A client for the calls of this workspace.
+///
+/// It wraps an SDK client, also one that was handed in, and switches the SDK's retries off for every call: those are
+/// the caller's decision, per shard. Every attempt has a time limit. Clones share the connections.
+#[derive(Clone, Debug)]
+pub struct KinesisClient {
+    sdk: Client,
+    options: ClientOptions,
+}
+
+impl KinesisClient {
+    /// Wraps an SDK client, which keeps its endpoint, credentials and HTTP client.
+    pub const fn new(sdk: Client, options: ClientOptions) -> Self {
+        Self { sdk, options }
+    }
+
+    /// The SDK client, for calls that are not here; its own retry settings apply to them.
+    pub const fn sdk(&self) -> &Client {
+        &self.sdk
+    }
+
+    /// Writes up to 500 records; some may be refused, which their entries in the answer say.
+    ///
+    /// Cancel safety: a cancelled call may have been applied.
+    ///
+    /// # Errors
+    /// [`RequestError`]; ask it whether a retry makes sense and whether the records may be stored.
+    pub async fn put_records(
+        &self,
+        stream: &StreamName,
+        records: Vec<PutRecordsRequestEntry>,
+    ) -> Result<PutRecordsOutput, RequestError> {
+        self.sdk
+            .put_records()
+            .stream_name(stream.as_str())
+            .set_records(Some(records))
+            .customize()
+            .config_override(overrides(self.options.data_timeout))
+            .send()
+            .await
+            .map_err(|error| RequestError::from_sdk("PutRecords", stream.as_str(), error))
+    }
+
+    /// Reads from an iterator; `shard` names the shard in errors.
+    ///
+    /// Cancel safety: reading changes nothing, the iterator can be used again.
+    ///
+    /// # Errors
+    /// [`RequestError`]; a retry with the same iterator is safe until it expires.
+    pub async fn get_records(
+        &self,
+        stream: &StreamName,
+        shard: &ShardId,
+        iterator: &str,
+        limit: u32,
+    ) -> Result<GetRecordsOutput, RequestError> {
+        self.sdk
+            .get_records()
+            .shard_iterator(iterator)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .customize()
+            .config_override(overrides(self.options.data_timeout))
+            .send()
+            .await
+            .map_err(|error| RequestError::from_sdk("GetRecords", &shard_target(stream, shard), error))
+    }
+
+    /// Gets an iterator; it expires after five minutes.
+    ///
+    /// Cancel safety: nothing is changed.
+    ///
+    /// # Errors
+    /// [`RequestError`]; a retry is safe.
+    pub async fn get_shard_iterator(
+        &self,
+        stream: &StreamName,
+        shard: &ShardId,
+        start: IteratorStart,
+    ) -> Result<String, RequestError> {
+        let request = self
+            .sdk
+            .get_shard_iterator()
+            .stream_name(stream.as_str())
+            .shard_id(shard.as_str());
+        let request = match start {
+            IteratorStart::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            IteratorStart::AtTimestamp(time) => request
+                .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                .timestamp(time.into()),
+            IteratorStart::AtSequenceNumber(number) => request
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                .starting_sequence_number(number.to_string()),
+            IteratorStart::AfterSequenceNumber(number) => request
+                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                .starting_sequence_number(number.to_string()),
+        };
+        let target = shard_target(stream, shard);
+        let output = request
+            .customize()
+            .config_override(overrides(self.options.control_timeout))
+            .send()
+            .await
+            .map_err(|error| RequestError::from_sdk("GetShardIterator", &target, error))?;
+        output
+            .shard_iterator
+            .ok_or_else(|| invalid_response("GetShardIterator", &target, "no iterator in the answer"))
+    }
+
+    /// Lists a stream's shards, all pages, in the service's order.
+    ///
+    /// Either the listing is complete or there is an error: a part of it is never returned. Cancel safety: nothing is
+    /// changed.
+    ///
+    /// # Errors
+    /// [`RequestError`]; a retry starts over and is safe.
+    pub async fn list_shards(&self, stream: &StreamName, scope: ListShardsScope) -> Result<Vec<Shard>, RequestError> {
+        let mut shards = Vec::new();
+        let mut token = None;
+        loop {
+            let page = self.list_shards_page(stream, scope, token).await?;
+            for shard in page.shards.unwrap_or_default() {
+                shards.push(shard_from_sdk(stream, shard)?);
+            }
+            token = page.next_token;
+            if token.is_none() {
+                return Ok(shards);
+            }
+        }
+    }
+
+    async fn list_shards_page(
+        &self,
+        stream: &StreamName,
+        scope: ListShardsScope,
+        token: Option<String>,
+    ) -> Result<ListShardsOutput, RequestError> {
+        let request = self.sdk.list_shards().max_results(1000);
+        // The service refuses a name or a filter beside a token (API reference, ListShards).
+        let request = match token {
+            Some(token) => request.next_token(token),
+            None if scope == ListShardsScope::Open => {
+                let open = ShardFilter::builder()
+                    .r#type(ShardFilterType::AtLatest)
+                    .build()
+                    .map_err(|error| {
+                        RequestError::new(
+                            "ListShards",
+                            stream.as_str(),
+                            RequestErrorKind::NotSent,
+                            None,
+                            &error.to_string(),
+                        )
+                    })?;
+                request.stream_name(stream.as_str()).shard_filter(open)
+            }
+            None => request.stream_name(stream.as_str()),
+        };
+        request
+            .customize()
+            .config_override(overrides(self.options.control_timeout))
+            .send()
+            .await
+            .map_err(|error| RequestError::from_sdk("ListShards", stream.as_str(), error))
+    }
+
+    /// Describes a stream: its identity, its limits, and the service's clock.
+    ///
+    /// Cancel safety: nothing is changed.
+    ///
+    /// # Errors
+    /// [`RequestError`]; a retry is safe.
+    pub async fn describe_stream_summary(&self, stream: &StreamName) -> Result<StreamSummary, RequestError> {
+        let served_at = ServedAt::default();
+        let output = self
+            .sdk
+            .describe_stream_summary()
+            .stream_name(stream.as_str())
+            .customize()
+            .interceptor(served_at.clone())
+            .config_override(overrides(self.options.control_timeout))
+            .send()
+            .await
+            .map_err(|error| RequestError::from_sdk("DescribeStreamSummary", stream.as_str(), error))?;
+        let invalid = |what: &str| invalid_response("DescribeStreamSummary", stream.as_str(), what);
+        let summary = output
+            .stream_description_summary
+            .ok_or_else(|| invalid("no description in the answer"))?;
+        summary_from_sdk(&summary, served_at.time()).map_err(|what| invalid(&what))
+    }
+}
+
+/// What every call overrides, also on a client that was handed in.
+fn overrides(timeout: Duration) -> ConfigBuilder {
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(timeout)
+        .operation_timeout(timeout)
+        .build();
+    aws_sdk_kinesis::config::Config::builder()
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+}
+
+fn shard_target(stream: &StreamName, shard: &ShardId) -> String {
+    format!("{stream}/{shard}")
+}
+
+fn invalid_response(operation: &'static str, target: &str, what: &str) -> RequestError {
+    RequestError::new(operation, target, RequestErrorKind::InvalidResponse, None, what)
+}
+
+fn summary_from_sdk(
+    summary: &StreamDescriptionSummary,
+    served_at: Option<SystemTime>,
+) -> Result<StreamSummary, String> {
+    let max_record_size_kib = summary.max_record_size_in_kib.unwrap_or(DEFAULT_MAX_RECORD_SIZE_KIB);
+    let retention_hours = u64::try_from(summary.retention_period_hours).unwrap_or_default();
+    Ok(StreamSummary {
+        arn: summary.stream_arn.parse().map_err(|error| format!("{error}"))?,
+        created_at: summary
+            .stream_creation_timestamp
+            .try_into()
+            .map_err(|error| format!("creation time: {error}"))?,
+        is_active: matches!(summary.stream_status, StreamStatus::Active | StreamStatus::Updating),
+        max_record_size_bytes: usize::try_from(max_record_size_kib).unwrap_or_default() * 1024,
+        retention: Duration::from_secs(retention_hours * 3600),
+        uses_partition_keys: summary.record_distribution_strategy != Some(RecordDistributionStrategy::Auto),
+        served_at,
+    })
+}
+
+fn shard_from_sdk(stream: &StreamName, shard: SdkShard) -> Result<Shard, RequestError> {
+    parse_shard(&shard).map_err(|what| {
+        invalid_response(
+            "ListShards",
+            stream.as_str(),
+            &format!("shard {} is not readable: {what}", shard.shard_id),
+        )
+    })
+}
+
+fn parse_shard(shard: &SdkShard) -> Result<Shard, String> {
+    fn text(error: impl ToString) -> String {
+        error.to_string()
+    }
+    let range = shard.hash_key_range.as_ref().ok_or("it has no hash key range")?;
+    let numbers = shard
+        .sequence_number_range
+        .as_ref()
+        .ok_or("it has no sequence number range")?;
+    let parse_id = |id: &String| id.parse::<ShardId>().map_err(text);
+    Ok(Shard {
+        id: parse_id(&shard.shard_id)?,
+        hash_key_range: HashKeyRange::new(
+            range.starting_hash_key.parse().map_err(text)?,
+            range.ending_hash_key.parse().map_err(text)?,
+        )
+        .map_err(text)?,
+        parent: shard.parent_shard_id.as_ref().map(parse_id).transpose()?,
+        adjacent_parent: shard.adjacent_parent_shard_id.as_ref().map(parse_id).transpose()?,
+        starting_sequence_number: numbers.starting_sequence_number.parse().map_err(text)?,
+        ending_sequence_number: numbers
+            .ending_sequence_number
+            .as_ref()
+            .map(|number| number.parse().map_err(text))
+            .transpose()?,
+    })
+}
