@@ -1,6 +1,8 @@
 //! The client: calls with our own time-outs, classified errors, and retries that the caller owns.
 
 mod calls;
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+mod connect;
 mod error;
 mod retry;
 mod served_at;

@@ -23,6 +23,10 @@
 mod checkpoint;
 #[cfg(feature = "sdk")]
 mod client;
+mod config;
+#[cfg(feature = "sdk")]
+mod credentials;
+mod properties;
 mod random;
 mod stream;
 mod time;
@@ -33,6 +37,15 @@ pub use client::{
     Backoff, ClientOptions, IteratorStart, KinesisClient, ListShardsScope, RequestError, RequestErrorKind, RetryPolicy,
     StreamSummary, retry,
 };
+#[cfg(feature = "sdk")]
+pub use config::{
+    AwsConfig, AwsConfigBuilder, ConfigError, ConfigErrors, ConfigProblem, ConsumerConfig, ConsumerConfigBuilder,
+    StartingPosition,
+};
+pub use config::{aws_config_constants, consumer_config_constants};
+#[cfg(feature = "sdk")]
+pub use credentials::{BasicCredentials, CredentialsSource};
+pub use properties::Properties;
 pub use random::{RandomStream, Randomness};
 pub use stream::{
     HashKey, HashKeyRange, InvertedRangeError, ParseHashKeyError, ParseSequenceNumberError, ParseShardIdError,

@@ -28,9 +28,9 @@ impl Randomness {
     /// The generator of the stream `name`, at its beginning.
     pub fn stream(&self, name: &str) -> RandomStream {
         // FNV-1a: stable across releases and platforms, which the standard hasher does not promise.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         RandomStream(fastrand::Rng::with_seed(self.seed ^ hash))
     }
 }

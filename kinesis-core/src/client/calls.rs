@@ -30,10 +30,7 @@ pub struct ClientOptions {
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        Self {
-            data_timeout: Duration::from_secs(10),
-            control_timeout: Duration::from_secs(10),
-        }
+        Self { data_timeout: Duration::from_secs(10), control_timeout: Duration::from_secs(10) }
     }
 }
 
@@ -174,16 +171,12 @@ impl KinesisClient {
         shard: &ShardId,
         start: IteratorStart,
     ) -> Result<String, RequestError> {
-        let request = self
-            .sdk
-            .get_shard_iterator()
-            .stream_name(stream.as_str())
-            .shard_id(shard.as_str());
+        let request = self.sdk.get_shard_iterator().stream_name(stream.as_str()).shard_id(shard.as_str());
         let request = match start {
             IteratorStart::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
-            IteratorStart::AtTimestamp(time) => request
-                .shard_iterator_type(ShardIteratorType::AtTimestamp)
-                .timestamp(time.into()),
+            IteratorStart::AtTimestamp(time) => {
+                request.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(time.into())
+            }
             IteratorStart::AtSequenceNumber(number) => request
                 .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
                 .starting_sequence_number(number.to_string()),
@@ -198,9 +191,7 @@ impl KinesisClient {
             .send()
             .await
             .map_err(|error| RequestError::from_sdk("GetShardIterator", &target, error))?;
-        output
-            .shard_iterator
-            .ok_or_else(|| invalid_response("GetShardIterator", &target, "no iterator in the answer"))
+        output.shard_iterator.ok_or_else(|| invalid_response("GetShardIterator", &target, "no iterator in the answer"))
     }
 
     /// Lists a stream's shards, all pages, in the service's order.
@@ -236,18 +227,15 @@ impl KinesisClient {
         let request = match token {
             Some(token) => request.next_token(token),
             None if scope == ListShardsScope::Open => {
-                let open = ShardFilter::builder()
-                    .r#type(ShardFilterType::AtLatest)
-                    .build()
-                    .map_err(|error| {
-                        RequestError::new(
-                            "ListShards",
-                            stream.as_str(),
-                            RequestErrorKind::NotSent,
-                            None,
-                            &error.to_string(),
-                        )
-                    })?;
+                let open = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build().map_err(|error| {
+                    RequestError::new(
+                        "ListShards",
+                        stream.as_str(),
+                        RequestErrorKind::NotSent,
+                        None,
+                        &error.to_string(),
+                    )
+                })?;
                 request.stream_name(stream.as_str()).shard_filter(open)
             }
             None => request.stream_name(stream.as_str()),
@@ -279,22 +267,15 @@ impl KinesisClient {
             .await
             .map_err(|error| RequestError::from_sdk("DescribeStreamSummary", stream.as_str(), error))?;
         let invalid = |what: &str| invalid_response("DescribeStreamSummary", stream.as_str(), what);
-        let summary = output
-            .stream_description_summary
-            .ok_or_else(|| invalid("no description in the answer"))?;
+        let summary = output.stream_description_summary.ok_or_else(|| invalid("no description in the answer"))?;
         summary_from_sdk(&summary, served_at.time()).map_err(|what| invalid(&what))
     }
 }
 
 /// What every call overrides, also on a client that was handed in.
 fn overrides(timeout: Duration) -> ConfigBuilder {
-    let timeouts = TimeoutConfig::builder()
-        .operation_attempt_timeout(timeout)
-        .operation_timeout(timeout)
-        .build();
-    aws_sdk_kinesis::config::Config::builder()
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts)
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(timeout).operation_timeout(timeout).build();
+    aws_sdk_kinesis::config::Config::builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts)
 }
 
 fn shard_target(stream: &StreamName, shard: &ShardId) -> String {
@@ -313,10 +294,7 @@ fn summary_from_sdk(
     let retention_hours = u64::try_from(summary.retention_period_hours).unwrap_or_default();
     Ok(StreamSummary {
         arn: summary.stream_arn.parse().map_err(|error| format!("{error}"))?,
-        created_at: summary
-            .stream_creation_timestamp
-            .try_into()
-            .map_err(|error| format!("creation time: {error}"))?,
+        created_at: summary.stream_creation_timestamp.try_into().map_err(|error| format!("creation time: {error}"))?,
         is_active: matches!(summary.stream_status, StreamStatus::Active | StreamStatus::Updating),
         max_record_size_bytes: usize::try_from(max_record_size_kib).unwrap_or_default() * 1024,
         retention: Duration::from_secs(retention_hours * 3600),
@@ -327,11 +305,7 @@ fn summary_from_sdk(
 
 fn shard_from_sdk(stream: &StreamName, shard: SdkShard) -> Result<Shard, RequestError> {
     parse_shard(&shard).map_err(|what| {
-        invalid_response(
-            "ListShards",
-            stream.as_str(),
-            &format!("shard {} is not readable: {what}", shard.shard_id),
-        )
+        invalid_response("ListShards", stream.as_str(), &format!("shard {} is not readable: {what}", shard.shard_id))
     })
 }
 
@@ -340,10 +314,7 @@ fn parse_shard(shard: &SdkShard) -> Result<Shard, String> {
         error.to_string()
     }
     let range = shard.hash_key_range.as_ref().ok_or("it has no hash key range")?;
-    let numbers = shard
-        .sequence_number_range
-        .as_ref()
-        .ok_or("it has no sequence number range")?;
+    let numbers = shard.sequence_number_range.as_ref().ok_or("it has no sequence number range")?;
     let parse_id = |id: &String| id.parse::<ShardId>().map_err(text);
     Ok(Shard {
         id: parse_id(&shard.shard_id)?,

@@ -97,11 +97,7 @@ pub struct RequestError {
 }
 
 fn attempts_text(attempts: u32) -> String {
-    if attempts > 1 {
-        format!(" after {attempts} attempts")
-    } else {
-        String::new()
-    }
+    if attempts > 1 { format!(" after {attempts} attempts") } else { String::new() }
 }
 
 fn code_text(code: &Option<Arc<str>>) -> String {
@@ -128,16 +124,7 @@ impl RequestError {
         message: &str,
     ) -> Self {
         let (code, message) = (code.map(Arc::from), Arc::from(message));
-        Self {
-            operation,
-            target: target.into(),
-            kind,
-            code,
-            message,
-            request_id: None,
-            attempts: 1,
-            source: None,
-        }
+        Self { operation, target: target.into(), kind, code, message, request_id: None, attempts: 1, source: None }
     }
 
     /// Classifies an error of the SDK.
@@ -150,9 +137,7 @@ impl RequestError {
             SdkError::ServiceError(context) => {
                 let (service, status) = (context.err(), context.raw().status().as_u16());
                 let kind = RequestErrorKind::of_code(service.code().unwrap_or_default(), status);
-                let message = service
-                    .message()
-                    .map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+                let message = service.message().map_or_else(|| format!("HTTP status {status}"), str::to_owned);
                 Self::new(operation, target, kind, service.code(), &message)
             }
             other => {
@@ -223,10 +208,7 @@ impl RequestError {
     /// Whether the service may have carried out the request all the same.
     pub const fn may_have_been_applied(&self) -> bool {
         use RequestErrorKind as Kind;
-        matches!(
-            self.kind,
-            Kind::Internal | Kind::Timeout | Kind::ConnectionLost | Kind::InvalidResponse
-        )
+        matches!(self.kind, Kind::Internal | Kind::Timeout | Kind::ConnectionLost | Kind::InvalidResponse)
     }
 }
 
@@ -258,18 +240,12 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
 /// Whether an operating-system error in the chain says that no connection came about.
 fn never_connected(error: &(dyn StdError + 'static)) -> bool {
     use io::ErrorKind as Io;
-    causes(error)
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| {
-            matches!(
-                cause.kind(),
-                Io::ConnectionRefused
-                    | Io::HostUnreachable
-                    | Io::NetworkUnreachable
-                    | Io::AddrNotAvailable
-                    | Io::NotFound
-            )
-        })
+    causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
+        matches!(
+            cause.kind(),
+            Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable | Io::NotFound
+        )
+    })
 }
 
 fn innermost_message(error: &(dyn StdError + 'static)) -> String {
@@ -282,66 +258,16 @@ mod tests {
 
     /// Every code of the data plane, with: retryable, throttle, may have been applied.
     const CODES: [(&str, u16, RequestErrorKind, [bool; 3]); 13] = [
-        (
-            "ProvisionedThroughputExceededException",
-            400,
-            RequestErrorKind::Throttled,
-            [true, true, false],
-        ),
-        (
-            "LimitExceededException",
-            400,
-            RequestErrorKind::LimitExceeded,
-            [true, true, false],
-        ),
-        (
-            "KMSThrottlingException",
-            400,
-            RequestErrorKind::Throttled,
-            [true, true, false],
-        ),
-        (
-            "KMSDisabledException",
-            400,
-            RequestErrorKind::Kms,
-            [false, false, false],
-        ),
-        (
-            "ExpiredIteratorException",
-            400,
-            RequestErrorKind::ExpiredIterator,
-            [false, false, false],
-        ),
-        (
-            "ExpiredNextTokenException",
-            400,
-            RequestErrorKind::ExpiredNextToken,
-            [false, false, false],
-        ),
-        (
-            "ResourceNotFoundException",
-            400,
-            RequestErrorKind::NotFound,
-            [false, false, false],
-        ),
-        (
-            "ResourceInUseException",
-            400,
-            RequestErrorKind::InUse,
-            [false, false, false],
-        ),
-        (
-            "InvalidArgumentException",
-            400,
-            RequestErrorKind::InvalidArgument,
-            [false, false, false],
-        ),
-        (
-            "AccessDeniedException",
-            400,
-            RequestErrorKind::AccessDenied,
-            [false, false, false],
-        ),
+        ("ProvisionedThroughputExceededException", 400, RequestErrorKind::Throttled, [true, true, false]),
+        ("LimitExceededException", 400, RequestErrorKind::LimitExceeded, [true, true, false]),
+        ("KMSThrottlingException", 400, RequestErrorKind::Throttled, [true, true, false]),
+        ("KMSDisabledException", 400, RequestErrorKind::Kms, [false, false, false]),
+        ("ExpiredIteratorException", 400, RequestErrorKind::ExpiredIterator, [false, false, false]),
+        ("ExpiredNextTokenException", 400, RequestErrorKind::ExpiredNextToken, [false, false, false]),
+        ("ResourceNotFoundException", 400, RequestErrorKind::NotFound, [false, false, false]),
+        ("ResourceInUseException", 400, RequestErrorKind::InUse, [false, false, false]),
+        ("InvalidArgumentException", 400, RequestErrorKind::InvalidArgument, [false, false, false]),
+        ("AccessDeniedException", 400, RequestErrorKind::AccessDenied, [false, false, false]),
         ("InternalFailure", 500, RequestErrorKind::Internal, [true, false, true]),
         ("SomethingNew", 503, RequestErrorKind::Internal, [true, false, true]),
         ("SomethingNew", 400, RequestErrorKind::Other, [false, false, false]),
@@ -350,13 +276,7 @@ mod tests {
     #[test]
     fn every_code_answers_the_three_questions() {
         for (code, status, kind, answers) in CODES {
-            let error = RequestError::new(
-                "PutRecords",
-                "orders",
-                RequestErrorKind::of_code(code, status),
-                None,
-                "x",
-            );
+            let error = RequestError::new("PutRecords", "orders", RequestErrorKind::of_code(code, status), None, "x");
             let given = [error.is_retryable(), error.is_throttle(), error.may_have_been_applied()];
             assert_eq!((error.kind(), given), (kind, answers), "{code}");
         }
@@ -378,13 +298,7 @@ mod tests {
     #[test]
     fn the_text_says_what_failed_on_what_and_what_to_do() {
         let code = Some("ResourceNotFoundException");
-        let error = RequestError::new(
-            "ListShards",
-            "orders",
-            RequestErrorKind::NotFound,
-            code,
-            "no such stream",
-        );
+        let error = RequestError::new("ListShards", "orders", RequestErrorKind::NotFound, code, "no such stream");
         assert_eq!(
             error.after_attempts(3).to_string(),
             "ListShards on orders failed after 3 attempts: ResourceNotFoundException: no such stream; \

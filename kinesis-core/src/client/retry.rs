@@ -104,18 +104,12 @@ mod tests {
         let mut random = Randomness::from_seed(1).stream("jitter");
         let delays: Vec<_> = (0..200).map(|_| BACKOFF.delay(3, &mut random).as_millis()).collect();
         assert!(delays.iter().all(|delay| *delay < 1000), "{delays:?}");
-        assert!(
-            delays.iter().min() < Some(&100) && delays.iter().max() > Some(&900),
-            "{delays:?}"
-        );
+        assert!(delays.iter().min() < Some(&100) && delays.iter().max() > Some(&900), "{delays:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_throttle_is_tried_again_and_a_refusal_is_not() {
-        let policy = RetryPolicy {
-            max_retries: 3,
-            backoff: BACKOFF,
-        };
+        let policy = RetryPolicy { max_retries: 3, backoff: BACKOFF };
         for (kind, expected) in [(RequestErrorKind::Throttled, 4), (RequestErrorKind::AccessDenied, 1)] {
             let mut calls = 0;
             let mut random = Randomness::from_seed(1).stream("jitter");

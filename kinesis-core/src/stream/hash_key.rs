@@ -139,8 +139,7 @@ impl HashKeyRange {
 
     /// Joins two adjacent ranges; nothing where they are not adjacent.
     pub fn merge(&self, other: &Self) -> Option<Self> {
-        self.is_adjacent(other)
-            .then(|| Self { start: self.start.min(other.start), end: self.end.max(other.end) })
+        self.is_adjacent(other).then(|| Self { start: self.start.min(other.start), end: self.end.max(other.end) })
     }
 
     /// Cuts the whole key space into `count` ranges of width `2^128 / count`, the last one taking the remainder.

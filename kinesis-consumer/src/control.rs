@@ -1,0 +1,52 @@
+//! Asking things of a job that runs.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What was asked of a job from outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Control {
+    /// How many checkpoints were asked for.
+    pub(crate) checkpoints: u64,
+    pub(crate) stop: bool,
+    /// When the job was asked to end at the tips of its shards.
+    pub(crate) drain: Option<Instant>,
+}
+
+/// Asks things of a consumer's job; clones ask the same job.
+#[derive(Clone, Debug)]
+pub struct ConsumerHandle {
+    control: Arc<watch::Sender<Control>>,
+}
+
+impl ConsumerHandle {
+    pub(crate) fn new() -> Self {
+        Self { control: Arc::new(watch::Sender::new(Control::default())) }
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Control> {
+        self.control.subscribe()
+    }
+
+    /// Takes a checkpoint now, or right after the one under way; does not wait for it.
+    pub fn checkpoint(&self) {
+        self.control.send_modify(|control| control.checkpoints += 1);
+    }
+
+    /// Ends the job with a last checkpoint, wherever its shards are.
+    pub fn stop(&self) {
+        self.control.send_modify(|control| control.stop = true);
+    }
+
+    /// Ends the job with a last checkpoint once it has read all that the streams hold by now.
+    ///
+    /// Every open shard has to be seen empty at its tip, and every closed one to be read to its end, after this call;
+    /// with writers that never pause that may not happen.
+    pub fn drain(&self) {
+        self.control.send_modify(|control| {
+            control.drain.get_or_insert_with(Instant::now);
+        });
+    }
+}

@@ -1,0 +1,378 @@
+//! The coordinator: discovery, starts, checkpoints, and the end of a job.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kinesis_core::{Epoch, RequestError, RetryPolicy, Shard, StartingPosition, StreamName};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use super::barriers::{Barriers, Collected};
+use super::commit::Committer;
+use super::messages::{StartShard, ToCoordinator, ToSubtask};
+use super::startup::{Prepared, list, prepare};
+use super::streams::JobStreams;
+use super::subtask::{Subtask, SubtaskShared};
+use crate::assign::{ShardAssigner, subtask_of};
+use crate::control::Control;
+use crate::error::ConsumerError;
+use crate::events::ConsumerEvent;
+use crate::lineage::{ListingChanges, ShardProgress, Startable};
+use crate::mutants::Mutant;
+use crate::processor::{Processor, ShardContext};
+use crate::reader::{LossPolicy, ReaderShared};
+use crate::record::StreamShard;
+use crate::schema::Schema;
+use crate::sink::Sink;
+use crate::store::CheckpointStore;
+
+/// What a job is made of; fixed while it runs.
+pub(crate) struct Job<S> {
+    pub(crate) name: String,
+    pub(crate) streams: Vec<StreamName>,
+    pub(crate) start: StartingPosition,
+    pub(crate) parallelism: usize,
+    pub(crate) checkpoint_interval: Duration,
+    pub(crate) discovery_interval: Duration,
+    pub(crate) list_shards: RetryPolicy,
+    pub(crate) describe: RetryPolicy,
+    pub(crate) assigner: Arc<dyn ShardAssigner>,
+    pub(crate) store: Arc<dyn CheckpointStore>,
+    pub(crate) readers: Arc<ReaderShared<S>>,
+    pub(crate) mutant: Option<Mutant>,
+}
+
+/// Work that goes on beside the coordinator.
+enum Background {
+    Listed { stream: StreamName, since: Instant, listing: Result<Vec<Shard>, RequestError> },
+    Checkpointed(Result<Epoch, ConsumerError>),
+}
+
+enum Input {
+    Message(ToCoordinator),
+    Background(Result<Background, JoinError>),
+    SubtaskEnded(Result<(), JoinError>),
+    Control,
+    CheckpointDue,
+    DiscoveryDue,
+}
+
+/// Runs a job. Dropping it ends the job at once, with nothing saved: as a crash would.
+pub(crate) struct Coordinator<S: Schema, P: Processor<S::Item>> {
+    job: Arc<Job<S>>,
+    committer: Arc<Committer<dyn Sink<P::Output>>>,
+    streams: JobStreams,
+    subtasks: Vec<mpsc::UnboundedSender<ToSubtask>>,
+    tasks: JoinSet<()>,
+    inbox: mpsc::UnboundedReceiver<ToCoordinator>,
+    background: JoinSet<Background>,
+    barriers: Barriers,
+    /// Shards that were handed to a subtask.
+    begun: BTreeSet<StreamShard>,
+    /// When each shard was last seen empty at its tip.
+    tips: BTreeMap<StreamShard, Instant>,
+    /// When each stream's last complete listing was asked for.
+    listed: BTreeMap<StreamName, Instant>,
+    listing: BTreeSet<StreamName>,
+    control: watch::Receiver<Control>,
+    /// How many checkpoints had been asked for when it was last looked at.
+    asked: u64,
+    /// Whether a shard may have become ready since it was last looked for one.
+    starts_due: bool,
+    checkpoint_timer: Interval,
+    discovery_timer: Interval,
+}
+
+impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
+    /// Takes the job over, restores it or writes checkpoint 0, and begins its shards.
+    pub(crate) async fn start(
+        job: Arc<Job<S>>,
+        factory: Arc<dyn Fn(&ShardContext) -> P + Send + Sync>,
+        sink: Arc<dyn Sink<P::Output>>,
+    ) -> Result<Self, ConsumerError> {
+        let opened = job.store.open(&job.name).await.map_err(ConsumerError::Store)?;
+        let (store, incarnation, mutant) = (Arc::clone(&job.store), opened.incarnation, job.mutant);
+        let committer = Arc::new(Committer { store, sink: Arc::clone(&sink), incarnation, mutant });
+        if let Some(checkpoint) = &opened.latest {
+            committer.recover(checkpoint).await?;
+        }
+        let prepared = prepare(&job, opened.latest.as_ref()).await?;
+        let shared = Arc::new(SubtaskShared { readers: Arc::clone(&job.readers), factory, sink, mutant });
+        let mut coordinator = Self::assemble(job, committer, shared, prepared).await?;
+        coordinator.begin_resumable();
+        coordinator.begin_startable();
+        // What was asked before the job began.
+        coordinator.take_control();
+        Ok(coordinator)
+    }
+
+    async fn assemble(
+        job: Arc<Job<S>>,
+        committer: Arc<Committer<dyn Sink<P::Output>>>,
+        shared: Arc<SubtaskShared<S, P>>,
+        prepared: Prepared,
+    ) -> Result<Self, ConsumerError> {
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        let subtasks = (0..job.parallelism)
+            .map(|index| {
+                let (sender, commands) = mpsc::unbounded_channel();
+                let subtask = Subtask::new(index, Arc::clone(&shared), prepared.epoch, commands, outbox.clone());
+                tasks.spawn(subtask.run());
+                sender
+            })
+            .collect();
+        let control = job.readers.control.clone();
+        let asked = control.borrow().checkpoints;
+        let mut coordinator = Self {
+            checkpoint_timer: timer(job.checkpoint_interval),
+            discovery_timer: timer(job.discovery_interval),
+            asked,
+            control,
+            starts_due: true,
+            barriers: Barriers::new(prepared.epoch),
+            streams: prepared.streams,
+            committer,
+            job,
+            subtasks,
+            tasks,
+            inbox,
+            background: JoinSet::new(),
+            begun: BTreeSet::new(),
+            tips: BTreeMap::new(),
+            listed: BTreeMap::new(),
+            listing: BTreeSet::new(),
+        };
+        coordinator.take_first_listings(prepared.listings)?;
+        if !prepared.restored {
+            let taken_at = coordinator.job.readers.clock.now();
+            let first = coordinator.streams.snapshot(&coordinator.job.name, prepared.epoch, taken_at);
+            coordinator.committer.begin(&first).await?;
+        }
+        coordinator.tell(&ConsumerEvent::Started { restored: prepared.restored.then_some(prepared.epoch) });
+        Ok(coordinator)
+    }
+
+    fn take_first_listings(&mut self, listings: BTreeMap<StreamName, Vec<Shard>>) -> Result<(), ConsumerError> {
+        listings.into_iter().try_for_each(|(stream, listing)| self.observe(&stream, listing))
+    }
+
+    fn tell(&self, event: &ConsumerEvent) {
+        (self.job.readers.listener)(event);
+    }
+
+    /// Runs until the job is asked to end, or fails.
+    pub(crate) async fn run(mut self) -> Result<Epoch, ConsumerError> {
+        loop {
+            let input = self.next().await;
+            if let Some(last) = self.handle(input)? {
+                return Ok(last);
+            }
+            self.begin_startable();
+            self.begin_checkpoint();
+        }
+    }
+
+    async fn next(&mut self) -> Input {
+        tokio::select! {
+            biased;
+            Some(message) = self.inbox.recv() => Input::Message(message),
+            Some(done) = self.background.join_next() => Input::Background(done),
+            Some(ended) = self.tasks.join_next() => Input::SubtaskEnded(ended),
+            Ok(()) = self.control.changed() => Input::Control,
+            _ = self.checkpoint_timer.tick() => Input::CheckpointDue,
+            _ = self.discovery_timer.tick() => Input::DiscoveryDue,
+        }
+    }
+
+    /// Takes an input in; the last checkpoint's epoch when the job is done.
+    fn handle(&mut self, input: Input) -> Result<Option<Epoch>, ConsumerError> {
+        match input {
+            Input::Message(message) => self.take_in(message)?,
+            Input::Background(Ok(Background::Listed { stream, since, listing })) => {
+                self.take_listing(stream, since, listing)?;
+            }
+            Input::Background(Ok(Background::Checkpointed(result))) => return self.checkpointed(result?),
+            Input::Background(Err(_)) => {
+                return Err(ConsumerError::Panicked { task: "a checkpoint".into() });
+            }
+            Input::SubtaskEnded(Ok(())) => {}
+            Input::SubtaskEnded(Err(_)) => {
+                return Err(ConsumerError::Panicked { task: "a subtask".into() });
+            }
+            Input::Control => self.take_control(),
+            Input::CheckpointDue => self.barriers.request(),
+            Input::DiscoveryDue => self.discover(),
+        }
+        Ok(None)
+    }
+}
+
+impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
+    fn take_in(&mut self, message: ToCoordinator) -> Result<(), ConsumerError> {
+        match message {
+            ToCoordinator::Acknowledged { subtask, epoch, shards } => self.acknowledge(subtask, epoch, shards),
+            ToCoordinator::Ended { shard, progress } => {
+                self.streams.advance(&shard, progress);
+                self.starts_due = true;
+                // Its children may not be known yet, and their readers should not wait for the timer.
+                self.discover();
+            }
+            ToCoordinator::AtTip { shard, asked_at } => {
+                self.tips.insert(shard, asked_at);
+                self.end_if_drained();
+            }
+            ToCoordinator::Failed(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, subtask: usize, epoch: Epoch, shards: Vec<(StreamShard, ShardProgress)>) {
+        if let Some(collected) = self.barriers.acknowledge(subtask, epoch, shards) {
+            self.write_checkpoint(collected);
+        }
+    }
+
+    fn write_checkpoint(&mut self, collected: Collected) {
+        let taken_at = self.job.readers.clock.now();
+        let checkpoint = self.streams.checkpoint(&self.job.name, collected, taken_at);
+        let committer = Arc::clone(&self.committer);
+        self.background.spawn(async move { Background::Checkpointed(committer.complete(checkpoint).await) });
+    }
+
+    fn checkpointed(&mut self, epoch: Epoch) -> Result<Option<Epoch>, ConsumerError> {
+        self.tell(&ConsumerEvent::CheckpointCompleted { epoch });
+        Ok(self.barriers.completed().then_some(epoch))
+    }
+
+    fn begin_checkpoint(&mut self) {
+        if let Some((epoch, last)) = self.barriers.begin(self.subtasks.len()) {
+            self.subtasks.iter().for_each(|subtask| send(subtask, ToSubtask::Barrier { epoch, last }));
+        }
+    }
+
+    fn take_control(&mut self) {
+        let control = *self.control.borrow();
+        if control.checkpoints != self.asked {
+            self.asked = control.checkpoints;
+            self.barriers.request();
+        }
+        if control.stop {
+            self.barriers.request_last();
+        }
+        if control.drain.is_some() {
+            self.discover();
+        }
+    }
+
+    /// Asks for complete listings of the streams that none is under way for.
+    fn discover(&mut self) {
+        for stream in &self.job.streams {
+            if !self.listing.insert(stream.clone()) {
+                continue;
+            }
+            let (job, stream, since) = (Arc::clone(&self.job), stream.clone(), Instant::now());
+            self.background.spawn(async move {
+                let mut random = job.readers.randomness.stream("discovery");
+                let listing = list(&job.readers.client, &stream, job.list_shards, &mut random).await;
+                Background::Listed { stream, since, listing }
+            });
+        }
+    }
+
+    fn take_listing(
+        &mut self,
+        stream: StreamName,
+        since: Instant,
+        listing: Result<Vec<Shard>, RequestError>,
+    ) -> Result<(), ConsumerError> {
+        self.listing.remove(&stream);
+        match listing {
+            Ok(listing) => {
+                self.observe(&stream, listing)?;
+                self.listed.insert(stream, since);
+                self.end_if_drained();
+                Ok(())
+            }
+            // A listing that failed for the moment changes nothing: the timer asks again.
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%stream, %error, "shard discovery failed, the known shards are read on");
+                Ok(())
+            }
+            Err(error) => Err(ConsumerError::Request(error)),
+        }
+    }
+
+    fn observe(&mut self, name: &StreamName, listing: Vec<Shard>) -> Result<(), ConsumerError> {
+        let Some(stream) = self.streams.0.get_mut(name) else {
+            return Ok(());
+        };
+        let ListingChanges { lost, discovered, .. } = stream.graph.observe(listing);
+        self.starts_due = true;
+        if !discovered.is_empty() {
+            tracing::debug!(stream = %name, ?discovered, "shards discovered");
+        }
+        for shard in lost {
+            let shard = StreamShard { stream: name.clone(), shard };
+            self.tell(&ConsumerEvent::ShardLost { shard: shard.clone() });
+            if self.job.readers.settings.loss == LossPolicy::Fail {
+                return Err(ConsumerError::ShardLost { shard });
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_resumable(&mut self) {
+        let resumable: Vec<_> =
+            self.streams.0.iter().map(|(name, stream)| (name.clone(), stream.graph.resumable())).collect();
+        resumable.into_iter().for_each(|(stream, shards)| self.begin(&stream, shards));
+    }
+
+    fn begin_startable(&mut self) {
+        if !self.starts_due || !self.barriers.allows_starts() {
+            return;
+        }
+        self.starts_due = false;
+        let startable: Vec<_> =
+            self.streams.0.iter().map(|(name, stream)| (name.clone(), stream.graph.startable())).collect();
+        startable.into_iter().for_each(|(stream, shards)| self.begin(&stream, shards));
+    }
+
+    fn begin(&mut self, stream: &StreamName, shards: Vec<Startable>) {
+        for Startable { shard, position, states } in shards {
+            let id = StreamShard { stream: stream.clone(), shard: shard.id.clone() };
+            if !self.begun.insert(id.clone()) {
+                continue;
+            }
+            let assigned = self.job.assigner.assign(stream, &shard, self.subtasks.len());
+            let subtask = subtask_of(assigned, self.subtasks.len());
+            let start = StartShard { id, shard, position, states };
+            send(&self.subtasks[subtask], ToSubtask::Start(Box::new(start)));
+        }
+    }
+
+    /// Ends a job that was asked to drain, once every shard was seen empty at its tip since.
+    fn end_if_drained(&mut self) {
+        let Some(since) = self.control.borrow().drain else {
+            return;
+        };
+        let seen = |at: Option<&Instant>| at.is_some_and(|at| *at >= since);
+        let listed = self.job.streams.iter().all(|stream| seen(self.listed.get(stream)));
+        if listed && self.streams.unfinished().all(|shard| seen(self.tips.get(&shard))) {
+            self.barriers.request_last();
+        }
+    }
+}
+
+fn timer(period: Duration) -> Interval {
+    let mut timer = tokio::time::interval_at(Instant::now() + period, period);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    timer
+}
+
+fn send(subtask: &mpsc::UnboundedSender<ToSubtask>, message: ToSubtask) {
+    // A subtask that is gone has reported why, or its panic is about to be seen.
+    let _ = subtask.send(message);
+}

@@ -1,0 +1,92 @@
+//! From configuration and the last checkpoint to running streams.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use kinesis_core::{
+    Epoch, KinesisClient, ListShardsScope, RandomStream, RequestError, RetryPolicy, Shard, StartingPosition,
+    StreamName, StreamSummary, retry,
+};
+
+use super::coordinator::Job;
+use super::streams::{JobStream, JobStreams};
+use crate::error::ConsumerError;
+use crate::position::ShardPosition;
+use crate::state::Checkpoint;
+
+/// A job that is ready to begin its shards.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) streams: JobStreams,
+    /// The checkpoint that the job goes on from; 0 for a new one.
+    pub(crate) epoch: Epoch,
+    pub(crate) restored: bool,
+    /// The first complete listings.
+    pub(crate) listings: BTreeMap<StreamName, Vec<Shard>>,
+}
+
+/// Looks the streams up, and compares them with the checkpoint where there is one.
+pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Result<Prepared, ConsumerError> {
+    let mut random = job.readers.randomness.stream("startup");
+    let mut streams = JobStreams::default();
+    let mut listings = BTreeMap::new();
+    for name in &job.streams {
+        let summary = describe(job, name, &mut random).await.map_err(ConsumerError::Request)?;
+        let saved = latest.and_then(|checkpoint| checkpoint.streams.iter().find(|stream| &stream.name == name));
+        let stream = match saved {
+            Some(state) if (&state.arn, state.created_at) == (&summary.arn, whole_millis(summary.created_at)) => {
+                JobStream::restored(state)
+            }
+            Some(state) => {
+                let (stream, saved, found) = (name.clone(), state.arn.clone(), summary.arn);
+                return Err(ConsumerError::StreamReplaced { stream, saved, found });
+            }
+            None => {
+                let now = summary.served_at.unwrap_or_else(|| job.readers.clock.now());
+                let start = start_position(job.start, now);
+                JobStream::new(summary.arn, whole_millis(summary.created_at), start)
+            }
+        };
+        let listing = list(&job.readers.client, name, job.list_shards, &mut random).await;
+        listings.insert(name.clone(), listing.map_err(ConsumerError::Request)?);
+        streams.0.insert(name.clone(), stream);
+    }
+    if latest.is_none() && listings.values().all(Vec::is_empty) {
+        let names: Vec<_> = job.streams.iter().map(StreamName::as_str).collect();
+        return Err(ConsumerError::NoShards { streams: names.join(", ") });
+    }
+    let epoch = latest.map_or(Epoch(0), |checkpoint| checkpoint.epoch);
+    Ok(Prepared { streams, epoch, restored: latest.is_some(), listings })
+}
+
+/// The precision that checkpoints keep.
+fn whole_millis(time: SystemTime) -> SystemTime {
+    kinesis_core::from_unix_millis(kinesis_core::unix_millis(time))
+}
+
+/// LATEST is a time too: the service's own, when the job began, so that a restart does not move it.
+const fn start_position(configured: StartingPosition, now: SystemTime) -> ShardPosition {
+    match configured {
+        StartingPosition::Latest => ShardPosition::at_timestamp(now),
+        StartingPosition::AtTimestamp(time) => ShardPosition::at_timestamp(time),
+        StartingPosition::TrimHorizon => ShardPosition::TRIM_HORIZON,
+    }
+}
+
+async fn describe<S>(
+    job: &Job<S>,
+    name: &StreamName,
+    random: &mut RandomStream,
+) -> Result<StreamSummary, RequestError> {
+    retry(job.describe, random, || job.readers.client.describe_stream_summary(name)).await
+}
+
+/// A complete listing, or an error: never a part.
+pub(crate) async fn list(
+    client: &KinesisClient,
+    name: &StreamName,
+    policy: RetryPolicy,
+    random: &mut RandomStream,
+) -> Result<Vec<Shard>, RequestError> {
+    retry(policy, random, || client.list_shards(name, ListShardsScope::All)).await
+}

@@ -1,0 +1,127 @@
+//! What ends a job.
+
+use std::time::SystemTime;
+
+use kinesis_core::{ParticipantError, RecordPosition, RequestError, StreamArn, StreamName};
+use thiserror::Error;
+
+use crate::record::StreamShard;
+use crate::schema::BoxError;
+use crate::store::StoreError;
+
+/// Why a job ended without being asked to.
+///
+/// The last checkpoint stands: running the job again goes on from it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConsumerError {
+    /// The service refused a call, or did not answer in spite of all retries.
+    #[error("the service could not be read")]
+    Request(#[source] RequestError),
+    /// The checkpoint store failed, or belongs to a later run.
+    #[error("the checkpoint could not be kept")]
+    Store(#[source] StoreError),
+    /// The sink failed.
+    #[error("the output could not be kept")]
+    Sink(#[source] ParticipantError),
+    /// A record could not be made into an item.
+    #[error("record {position} of {shard} could not be decoded by the schema")]
+    Schema {
+        /// The shard.
+        shard: StreamShard,
+        /// The record.
+        position: RecordPosition,
+        /// The schema's error.
+        #[source]
+        source: BoxError,
+    },
+    /// The processor failed.
+    #[error("the processor of {shard} failed in its {step}")]
+    Processor {
+        /// The shard.
+        shard: StreamShard,
+        /// The method that failed.
+        step: &'static str,
+        /// The processor's error.
+        #[source]
+        source: BoxError,
+    },
+    /// The stream is not the one that the checkpoint is about.
+    #[error(
+        "stream {stream} was replaced since the checkpoint: it was {saved} and is now {found} with another creation \
+         time; start a new job for it"
+    )]
+    StreamReplaced {
+        /// The stream's name.
+        stream: StreamName,
+        /// The ARN in the checkpoint.
+        saved: StreamArn,
+        /// The ARN that the service gives now.
+        found: StreamArn,
+    },
+    /// The streams hold no shard at all.
+    #[error("no shards were found in {streams}: check the names and the region")]
+    NoShards {
+        /// The streams' names.
+        streams: String,
+    },
+    /// Records may have been removed by retention before they were read.
+    #[error(
+        "records of {shard} after {after} may be lost: retention passed the saved position; \
+         accept the loss with LossPolicy::Continue, or raise the stream's retention"
+    )]
+    PossibleLoss {
+        /// The shard.
+        shard: StreamShard,
+        /// The last record that was delivered.
+        after: RecordPosition,
+        /// The first record that is left.
+        first_seen: Option<RecordPosition>,
+        /// When the last delivered record had arrived, and when the first one left did.
+        span: (Option<SystemTime>, Option<SystemTime>),
+    },
+    /// The service no longer lists a shard that was not read to its end.
+    #[error("shard {shard} is no longer listed and was not read to its end; accept the loss with LossPolicy::Continue")]
+    ShardLost {
+        /// The shard.
+        shard: StreamShard,
+    },
+    /// An aggregate holds records that do not belong to its shard, and the policy forbids them.
+    #[error("record {position} of {shard} is an aggregate with members outside the shard's hash key range")]
+    ForeignMembers {
+        /// The shard.
+        shard: StreamShard,
+        /// The aggregate.
+        position: RecordPosition,
+    },
+    /// A task of the consumer panicked; the panic of user code included.
+    #[error("{task} panicked")]
+    Panicked {
+        /// The task.
+        task: String,
+    },
+}
+
+/// A consumer that cannot be built of what it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A part that has no default is missing.
+    #[error("the consumer needs {what}: call `{method}`")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+        /// The builder's method that gives it.
+        method: &'static str,
+    },
+    /// A value is out of its range.
+    #[error("{what} is {value}, allowed is {allowed}")]
+    Invalid {
+        /// The setting.
+        what: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What would be accepted.
+        allowed: &'static str,
+    },
+}

@@ -1,0 +1,75 @@
+//! One task per shard that is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kinesis_core::{KinesisClient, Randomness, RetryPolicy, SharedClock};
+use tokio::sync::{Semaphore, watch};
+
+use crate::control::Control;
+use crate::events::Listener;
+use crate::pacing::PacingLimits;
+
+mod expand;
+mod memory;
+mod polling;
+
+pub(crate) use memory::MemoryBudget;
+pub(crate) use polling::PollingReader;
+
+/// What is done with an aggregate that holds members outside its shard's hash key range.
+///
+/// The producer library sends such members again after resharding, so delivering them would repeat them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForeignMembers {
+    /// Drop the whole aggregate, as the KCL does; the default.
+    #[default]
+    WholeAggregate,
+    /// Drop just the members outside the range.
+    PerMember,
+    /// Deliver everything.
+    Deliver,
+    /// Fail the job.
+    Fail,
+}
+
+/// What happens when retention has removed records before they were read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LossPolicy {
+    /// Fail the job; the default.
+    #[default]
+    Fail,
+    /// Report an event and read on from the oldest record left.
+    Continue,
+}
+
+/// How shards are read; the same for all of a job.
+#[derive(Clone, Debug)]
+pub(crate) struct ReaderSettings {
+    pub(crate) pacing: PacingLimits,
+    pub(crate) get_records: RetryPolicy,
+    pub(crate) get_iterator: RetryPolicy,
+    pub(crate) foreign_members: ForeignMembers,
+    pub(crate) loss: LossPolicy,
+    /// The most items in one batch.
+    pub(crate) max_batch: usize,
+    /// The most user records that one aggregate may hold.
+    pub(crate) max_members: usize,
+    /// How often a shard at its tip says so.
+    pub(crate) tip_interval: Duration,
+}
+
+/// What every reader of a job shares.
+pub(crate) struct ReaderShared<S> {
+    pub(crate) client: KinesisClient,
+    pub(crate) schema: Arc<S>,
+    pub(crate) settings: Arc<ReaderSettings>,
+    pub(crate) clock: SharedClock,
+    pub(crate) randomness: Randomness,
+    pub(crate) memory: MemoryBudget,
+    pub(crate) in_flight: Semaphore,
+    pub(crate) control: watch::Receiver<Control>,
+    pub(crate) listener: Listener,
+}

@@ -1,0 +1,234 @@
+//! Reads a shard by GetRecords.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+use aws_sdk_kinesis::types::Record as SdkRecord;
+use kinesis_core::{
+    IteratorStart, RandomStream, RecordPosition, RequestError, RequestErrorKind, SequenceNumber, retry,
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
+
+use super::expand::{Chunk, Expander, arrival, sequence_number};
+use super::{LossPolicy, ReaderShared};
+use crate::engine::messages::{Delivery, FromReader, StartShard};
+use crate::error::ConsumerError;
+use crate::events::ConsumerEvent;
+use crate::pacing::Pacer;
+use crate::position::ShardPosition;
+use crate::record::StreamShard;
+use crate::schema::Schema;
+
+/// The most that one reply holds (API reference, GetRecords).
+const MAX_REPLY_BYTES: usize = 10 * 1024 * 1024;
+
+enum Next {
+    Poll,
+    ShardEnded,
+    /// Nobody listens any more.
+    Stopped,
+}
+
+/// Reads one shard to its end, handing batches to its subtask.
+///
+/// It waits for room in the subtask's queue and in the memory budget before it asks for more.
+pub(crate) struct PollingReader<S: Schema> {
+    shared: Arc<ReaderShared<S>>,
+    id: StreamShard,
+    expander: Expander<S>,
+    /// How far was read; what was delivered is at most as far.
+    position: ShardPosition,
+    last_arrival: Option<SystemTime>,
+    iterator: Option<String>,
+    /// The record that an iterator begins with, unless retention has removed it.
+    expected: Option<RecordPosition>,
+    pacer: Pacer,
+    random: RandomStream,
+    throttles: u32,
+    told_tip: Option<Instant>,
+    out: mpsc::Sender<FromReader<S::Item>>,
+}
+
+impl<S: Schema> PollingReader<S> {
+    pub(crate) fn new(
+        shared: Arc<ReaderShared<S>>,
+        start: &StartShard,
+        out: mpsc::Sender<FromReader<S::Item>>,
+    ) -> Self {
+        let range = start.shard.hash_key_range;
+        Self {
+            expander: Expander::new(&shared, start.id.clone(), range),
+            pacer: Pacer::new(shared.settings.pacing),
+            random: shared.randomness.stream(&format!("reader/{}", start.id)),
+            id: start.id.clone(),
+            position: start.position,
+            last_arrival: None,
+            iterator: None,
+            expected: None,
+            throttles: 0,
+            told_tip: None,
+            shared,
+            out,
+        }
+    }
+
+    /// Reads until the shard ends, an error cannot be retried, or nobody listens.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let message = match self.cycle().await {
+                Ok(Next::Poll) => continue,
+                Ok(Next::Stopped) => return,
+                Ok(Next::ShardEnded) => FromReader::Ended { shard: self.id.clone() },
+                Err(error) => FromReader::Failed(error),
+            };
+            // A closed channel means that the job is over already.
+            let _ = self.out.send(message).await;
+            return;
+        }
+    }
+
+    async fn cycle(&mut self) -> Result<Next, ConsumerError> {
+        let iterator = self.iterator().await?;
+        tokio::time::sleep_until(self.pacer.next_call(Instant::now())).await;
+        let Some(mut memory) = self.shared.memory.reserve(MAX_REPLY_BYTES).await else {
+            return Ok(Next::Stopped);
+        };
+        let called = Instant::now();
+        let Some(reply) = self.fetch(&iterator).await? else {
+            return Ok(Next::Poll);
+        };
+        let bytes = reply.records.iter().map(|record| record.data.as_ref().len()).sum();
+        self.shared.memory.shrink(&mut memory, bytes);
+        self.check_for_loss(&reply)?;
+        self.iterator.clone_from(&reply.next_shard_iterator);
+        let at_tip = reply.records.is_empty() && reply.millis_behind_latest == Some(0);
+        let (user_records, alive) = self.deliver(reply.records, reply.millis_behind_latest, memory).await?;
+        self.pacer.on_reply(called, Instant::now(), bytes, user_records);
+        if !alive || at_tip && !self.tell_tip(called).await {
+            return Ok(Next::Stopped);
+        }
+        Ok(if self.iterator.is_none() { Next::ShardEnded } else { Next::Poll })
+    }
+
+    async fn iterator(&mut self) -> Result<String, ConsumerError> {
+        if let Some(iterator) = &self.iterator {
+            return Ok(iterator.clone());
+        }
+        let start = self.position.resume();
+        self.expected = self.position.last().filter(|_| matches!(start, IteratorStart::AtSequenceNumber(_)));
+        let (client, id) = (&self.shared.client, &self.id);
+        let policy = self.shared.settings.get_iterator;
+        let iterator = retry(policy, &mut self.random, || client.get_shard_iterator(&id.stream, &id.shard, start))
+            .await
+            .map_err(ConsumerError::Request)?;
+        self.iterator = Some(iterator.clone());
+        Ok(iterator)
+    }
+
+    /// One reply; nothing where the call has to be made again later.
+    ///
+    /// A throttle pauses this shard alone, for as long as it takes: it says nothing about the job.
+    async fn fetch(&mut self, iterator: &str) -> Result<Option<GetRecordsOutput>, ConsumerError> {
+        let shared = Arc::clone(&self.shared);
+        let Ok(_slot) = shared.in_flight.acquire().await else {
+            return Ok(None);
+        };
+        let (client, id) = (&shared.client, &self.id);
+        let policy = shared.settings.get_records;
+        let limit = self.pacer.max_records();
+        let result = retry(policy, &mut self.random, || async {
+            match client.get_records(&id.stream, &id.shard, iterator, limit).await {
+                Err(error) if error.is_throttle() => Ok(Err(error)),
+                result => result.map(Ok),
+            }
+        })
+        .await;
+        match result {
+            Ok(Ok(reply)) => {
+                self.throttles = 0;
+                Ok(Some(reply))
+            }
+            Ok(Err(throttle)) => {
+                self.pause(&throttle);
+                Ok(None)
+            }
+            Err(error) if error.kind() == RequestErrorKind::ExpiredIterator => {
+                self.iterator = None;
+                Ok(None)
+            }
+            Err(error) => Err(ConsumerError::Request(error)),
+        }
+    }
+
+    fn pause(&mut self, throttle: &RequestError) {
+        let backoff = self.shared.settings.get_records.backoff;
+        let delay = backoff.delay(self.throttles, &mut self.random);
+        self.throttles = self.throttles.saturating_add(1);
+        self.pacer.on_throttle(Instant::now(), delay);
+        tracing::debug!(shard = %self.id, %throttle, ?delay, "throttled");
+    }
+
+    /// Sees to it that the record read last before comes back first, which proves that nothing after it is gone.
+    fn check_for_loss(&mut self, reply: &GetRecordsOutput) -> Result<(), ConsumerError> {
+        let Some(after) = self.expected else { return Ok(()) };
+        let first = reply.records.first();
+        if first.is_none() && reply.next_shard_iterator.is_some() {
+            return Ok(());
+        }
+        self.expected = None;
+        let first_seen: Option<SequenceNumber> = first.map(|record| sequence_number(&self.id, record)).transpose()?;
+        if first_seen == Some(after.sequence_number) {
+            return Ok(());
+        }
+        let first_seen = first_seen.map(|number| RecordPosition::new(number, 0));
+        let span = (self.last_arrival, first.and_then(arrival));
+        let shard = self.id.clone();
+        (self.shared.listener)(&ConsumerEvent::PossibleLoss { shard: shard.clone(), after, first_seen });
+        match self.shared.settings.loss {
+            LossPolicy::Fail => Err(ConsumerError::PossibleLoss { shard, after, first_seen, span }),
+            LossPolicy::Continue => Ok(()),
+        }
+    }
+
+    /// Hands the records on in batches; returns how many user records they held, and whether somebody listens.
+    async fn deliver(
+        &mut self,
+        records: Vec<SdkRecord>,
+        millis_behind_latest: Option<i64>,
+        memory: OwnedSemaphorePermit,
+    ) -> Result<(usize, bool), ConsumerError> {
+        let memory = Arc::new(memory);
+        let behind_latest =
+            millis_behind_latest.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
+        let mut user_records = 0;
+        self.last_arrival = records.last().and_then(arrival).or(self.last_arrival);
+        self.expander.begin(records);
+        while let Some(Chunk { items, position, user_records: count }) = self.expander.next_chunk(&self.position)? {
+            user_records += count;
+            self.position.delivered(position);
+            let (shard, _memory) = (self.id.clone(), Arc::clone(&memory));
+            let delivery = Delivery { shard, items, position, behind_latest, _memory };
+            if self.out.send(FromReader::Batch(delivery)).await.is_err() {
+                return Ok((user_records, false));
+            }
+        }
+        Ok((user_records, true))
+    }
+
+    /// Says that the shard was empty at its tip, now and then, and when the job waits for it; whether somebody listens.
+    async fn tell_tip(&mut self, asked_at: Instant) -> bool {
+        let drain = self.shared.control.borrow().drain;
+        let waited_for = drain.is_some_and(|since| asked_at >= since && self.told_tip.is_none_or(|told| told < since));
+        let due = self.told_tip.is_none_or(|told| asked_at - told >= self.shared.settings.tip_interval);
+        if !due && !waited_for {
+            return true;
+        }
+        self.told_tip = Some(asked_at);
+        let served_at = self.shared.clock.now();
+        self.position.caught_up(served_at, self.last_arrival);
+        let (shard, last_arrival) = (self.id.clone(), self.last_arrival);
+        self.out.send(FromReader::AtTip { shard, asked_at, served_at, last_arrival }).await.is_ok()
+    }
+}

@@ -1,0 +1,60 @@
+//! What a checkpoint holds.
+
+use std::time::SystemTime;
+
+use kinesis_core::{CommitHandle, Epoch, Shard, StreamArn, StreamName};
+
+use crate::lineage::ShardProgress;
+use crate::position::ShardPosition;
+
+mod format;
+mod wire;
+
+pub use format::DecodeCheckpointError;
+
+/// Everything that a job needs to go on where it stopped.
+///
+/// Written after every subtask has acknowledged the epoch; per-shard cuts need no alignment, since each shard's state
+/// and position are taken together.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Checkpoint {
+    /// The job's name.
+    pub job: String,
+    /// The number of the checkpoint.
+    pub epoch: Epoch,
+    /// When it was taken, by the consumer's clock.
+    pub taken_at: SystemTime,
+    /// The streams, in the order of their names.
+    pub streams: Vec<StreamState>,
+    /// What participants pre-committed for this epoch; committed again when the job is restored.
+    pub pending: Vec<CommitHandle>,
+}
+
+/// What a checkpoint holds of a stream.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StreamState {
+    /// The stream's name.
+    pub name: StreamName,
+    /// The stream's ARN: with the creation time, what tells it from a later stream of the same name.
+    pub arn: StreamArn,
+    /// When the stream was created.
+    pub created_at: SystemTime,
+    /// Where shards without a parent in the state begin.
+    pub start: ShardPosition,
+    /// The shards, in the order of their ids.
+    pub shards: Vec<ShardState>,
+}
+
+/// What a checkpoint holds of a shard.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ShardState {
+    /// The shard's id, range and parents.
+    pub shard: Shard,
+    /// Where it begins, or began.
+    pub start: ShardPosition,
+    /// How far it was read; nothing for one that waits for its parents.
+    pub progress: Option<ShardProgress>,
+}

@@ -1,0 +1,319 @@
+//! Which AWS to talk to, as whom, and with what limits.
+
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use crate::client::ClientOptions;
+use crate::config::aws_config_constants::{
+    AWS_CLIENT_CONFIG_PREFIX, AWS_ENDPOINT, AWS_REGION, HTTP_CLIENT_MAX_CONCURRENCY, HTTP_CLIENT_READ_TIMEOUT_MILLIS,
+    HTTP_PROTOCOL_VERSION, TRUST_ALL_CERTIFICATES,
+};
+use crate::config::error::{ConfigErrors, Problems};
+use crate::config::keys::{self, AWS_KEYS, USER_AGENT_PREFIX};
+use crate::config::location::{ENDPOINT_SHAPE, REGION_SHAPE, is_endpoint, is_region};
+use crate::config::reader::Reader;
+use crate::credentials::CredentialsSource;
+use crate::properties::Properties;
+use crate::time::SharedClock;
+
+/// The region that signs where an endpoint is given without one.
+const PLACEHOLDER_REGION: &str = "us-east-1";
+
+const SOCKET_TIMEOUT: &str = "aws.clientconfig.socketTimeout";
+const REQUEST_TIMEOUT: &str = "aws.clientconfig.requestTimeout";
+const MAX_CONNECTIONS: &str = "aws.clientconfig.maxConnections";
+
+/// Which AWS to talk to, as whom, and with what limits.
+///
+/// ```
+/// use kinesis_core::{AwsConfig, CredentialsSource};
+///
+/// let config = AwsConfig::builder()
+///     .endpoint("http://127.0.0.1:4567")
+///     .credentials(CredentialsSource::basic("id", "key"))
+///     .build()?;
+/// assert_eq!(config.signing_region(), "us-east-1");
+/// # Ok::<(), kinesis_core::ConfigErrors>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwsConfig {
+    region: Option<String>,
+    endpoint: Option<String>,
+    credentials: CredentialsSource,
+    read_timeout: Option<Duration>,
+    max_concurrency: Option<u32>,
+}
+
+impl AwsConfig {
+    /// Starts a config: no region, no endpoint, credentials AUTO.
+    pub fn builder() -> AwsConfigBuilder {
+        AwsConfigBuilder {
+            config: Self {
+                region: None,
+                endpoint: None,
+                credentials: CredentialsSource::Auto,
+                read_timeout: None,
+                max_concurrency: None,
+            },
+        }
+    }
+
+    /// Reads and checks every key that starts with `aws.`; other keys are not looked at.
+    ///
+    /// Keys without effect here (`aws.clientconfig.*` beyond what has a counterpart, `HTTP1_1`) are accepted with a
+    /// warning.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with every problem; a retry is pointless.
+    pub fn from_properties(properties: &Properties) -> Result<Self, ConfigErrors> {
+        let mut problems = Problems::default();
+        keys::check(properties, "aws.", AWS_KEYS, keys::is_open_aws_key, &mut problems);
+        let credentials = CredentialsSource::read(properties, &mut problems);
+        check_unsupported(properties, &mut problems);
+        warn_of_keys_without_effect(properties);
+        let builder = AwsConfigBuilder {
+            config: Self {
+                region: properties.get(AWS_REGION).map(str::to_owned),
+                endpoint: properties.get(AWS_ENDPOINT).map(str::to_owned),
+                credentials,
+                read_timeout: first_number(properties, &READ_TIMEOUT_KEYS, &mut problems)
+                    .map(|millis| Duration::from_millis(u64::from(millis))),
+                max_concurrency: first_number(properties, &MAX_CONCURRENCY_KEYS, &mut problems),
+            },
+        };
+        builder.finish(problems)
+    }
+
+    /// The configured region.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    /// The region to sign for: the configured one, or `us-east-1` where only an endpoint is given.
+    pub fn signing_region(&self) -> &str {
+        self.region.as_deref().unwrap_or(PLACEHOLDER_REGION)
+    }
+
+    /// The URL to send requests to, instead of the region's own.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// Where credentials come from.
+    pub const fn credentials(&self) -> &CredentialsSource {
+        &self.credentials
+    }
+
+    /// The time limit of one attempt of a call; where there is none, that of [`ClientOptions`] holds.
+    pub const fn read_timeout(&self) -> Option<Duration> {
+        self.read_timeout
+    }
+
+    /// The most connections at a time; where there is none, the requests in flight are the limit.
+    pub const fn max_concurrency(&self) -> Option<u32> {
+        self.max_concurrency
+    }
+
+    /// The time limits of a client, with the configured one in place of the defaults.
+    pub fn client_options(&self) -> ClientOptions {
+        let options = ClientOptions::default();
+        self.read_timeout.map_or(options, |timeout| options.data_timeout(timeout).control_timeout(timeout))
+    }
+
+    /// Makes the provider of credentials; each call makes a new one with nothing cached.
+    ///
+    /// `http_client` reaches the metadata services and STS, `clock` says what has expired. Credentials are looked for
+    /// when a request needs them, so that what is missing is an error of the first call. Cancel safety: nothing is kept.
+    pub async fn credentials_provider(
+        &self,
+        http_client: SharedHttpClient,
+        clock: SharedClock,
+    ) -> SharedCredentialsProvider {
+        self.credentials.provider(http_client, clock, self.signing_region()).await
+    }
+}
+
+/// Builds an [`AwsConfig`].
+#[derive(Clone, Debug)]
+pub struct AwsConfigBuilder {
+    config: AwsConfig,
+}
+
+impl AwsConfigBuilder {
+    /// Sets the region, such as `eu-west-1`.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.config.region = Some(region.into());
+        self
+    }
+
+    /// Sets the URL to send requests to; needs no region of its own.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.config.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Sets where credentials come from; [`CredentialsSource::Auto`] by default.
+    pub fn credentials(mut self, credentials: CredentialsSource) -> Self {
+        self.config.credentials = credentials;
+        self
+    }
+
+    /// Limits one attempt of a call; by default the limits of [`ClientOptions`] hold.
+    pub const fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.config.read_timeout = Some(timeout);
+        self
+    }
+
+    /// Limits the connections; by default the requests in flight are the limit.
+    pub const fn max_concurrency(mut self, connections: u32) -> Self {
+        self.config.max_concurrency = Some(connections);
+        self
+    }
+
+    /// Checks the whole and makes the config.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with every problem, under the keys of the properties; a retry is pointless.
+    pub fn build(self) -> Result<AwsConfig, ConfigErrors> {
+        self.finish(Problems::default())
+    }
+
+    fn finish(self, mut problems: Problems) -> Result<AwsConfig, ConfigErrors> {
+        let config = self.config;
+        if let Some(region) = config.region.as_deref().filter(|region| !is_region(region)) {
+            problems.invalid(AWS_REGION, region, REGION_SHAPE);
+        }
+        if let Some(endpoint) = config.endpoint.as_deref().filter(|endpoint| !is_endpoint(endpoint)) {
+            problems.invalid(AWS_ENDPOINT, shown_endpoint(endpoint), ENDPOINT_SHAPE);
+        }
+        if config.region.is_none() && config.endpoint.is_none() {
+            problems.missing(AWS_REGION, format!("set it, `{AWS_ENDPOINT}`, or both; allowed: {REGION_SHAPE}"));
+        }
+        if config.read_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            problems.invalid(HTTP_CLIENT_READ_TIMEOUT_MILLIS, "0", "a number of milliseconds from 1");
+        }
+        if config.max_concurrency == Some(0) {
+            problems.invalid(HTTP_CLIENT_MAX_CONCURRENCY, "0", "a whole number from 1");
+        }
+        problems.finish(config)
+    }
+}
+
+const READ_TIMEOUT_KEYS: [&str; 3] = [HTTP_CLIENT_READ_TIMEOUT_MILLIS, SOCKET_TIMEOUT, REQUEST_TIMEOUT];
+const MAX_CONCURRENCY_KEYS: [&str; 2] = [HTTP_CLIENT_MAX_CONCURRENCY, MAX_CONNECTIONS];
+
+/// The number of the first of these keys that is set; those of the SDK for Java are judged here, no table lists them.
+fn first_number(properties: &Properties, keys: &[&str], problems: &mut Problems) -> Option<u32> {
+    let reader = Reader(properties);
+    for key in keys.iter().filter(|key| key.starts_with(AWS_CLIENT_CONFIG_PREFIX)) {
+        if let Some(value) = properties.get(key).filter(|_| reader.number::<u32>(key).is_none()) {
+            problems.invalid(key, value, "a whole number from 0 to 4294967295");
+        }
+    }
+    keys.iter().find_map(|key| reader.number(key))
+}
+
+/// A refused endpoint without what may be a password.
+fn shown_endpoint(endpoint: &str) -> &str {
+    if endpoint.contains('@') { "<redacted>" } else { endpoint }
+}
+
+fn check_unsupported(properties: &Properties, problems: &mut Problems) {
+    if Reader(properties).flag(TRUST_ALL_CERTIFICATES) == Some(true) {
+        problems.unsupported(
+            TRUST_ALL_CERTIFICATES,
+            "true",
+            "false; add a private authority to the system's certificates, or use an http endpoint",
+        );
+    }
+}
+
+fn warn_of_keys_without_effect(properties: &Properties) {
+    let has_counterpart = |key: &str| READ_TIMEOUT_KEYS.contains(&key) || MAX_CONCURRENCY_KEYS.contains(&key);
+    for (key, _) in properties.iter() {
+        if (key.starts_with(AWS_CLIENT_CONFIG_PREFIX) && !has_counterpart(key)) || key == USER_AGENT_PREFIX {
+            tracing::warn!(key, "the key is accepted, but has no counterpart and no effect");
+        }
+    }
+    if properties.get(HTTP_PROTOCOL_VERSION) == Some("HTTP1_1") {
+        tracing::warn!(
+            key = HTTP_PROTOCOL_VERSION,
+            "the version of HTTP is negotiated with the service; HTTP1_1 is not enforced"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(pairs: &[(&str, &str)]) -> Vec<String> {
+        match AwsConfig::from_properties(&pairs.iter().copied().collect()) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn region_and_endpoint_stand_alone_or_together() {
+        let endpoint = (AWS_ENDPOINT, "http://localhost:4567");
+        let region = (AWS_REGION, "eu-west-2");
+        for pairs in [vec![region], vec![endpoint], vec![region, endpoint]] {
+            assert_eq!(problems(&pairs), Vec::<String>::new(), "{pairs:?}");
+        }
+        let alone = AwsConfig::from_properties(&Properties::from([endpoint])).unwrap();
+        assert_eq!((alone.region(), alone.signing_region()), (None, "us-east-1"));
+        let both = AwsConfig::from_properties(&Properties::from([endpoint, region])).unwrap();
+        assert_eq!((both.endpoint(), both.signing_region()), (Some("http://localhost:4567"), "eu-west-2"));
+        assert_eq!(problems(&[]).len(), 1);
+    }
+
+    #[test]
+    fn all_problems_come_at_once_with_key_value_and_what_is_allowed() {
+        let found = problems(&[
+            (AWS_REGION, "wrongRegionId"),
+            (AWS_ENDPOINT, "fake"),
+            (TRUST_ALL_CERTIFICATES, "true"),
+            (HTTP_CLIENT_MAX_CONCURRENCY, "abc"),
+            (HTTP_CLIENT_READ_TIMEOUT_MILLIS, "0"),
+            (HTTP_PROTOCOL_VERSION, "HTTP3"),
+            ("aws.regoin", "us-east-1"),
+            (SOCKET_TIMEOUT, "soon"),
+        ]);
+        assert_eq!(found.len(), 8, "{found:#?}");
+        assert!(found.iter().any(|text| text.contains("\"wrongRegionId\"") && text.contains("us-east-1")));
+        assert!(found.iter().any(|text| text.contains("HTTP1_1, HTTP2")));
+        assert!(found.iter().any(|text| text.contains("did you mean `aws.region`?")), "{found:#?}");
+    }
+
+    #[test]
+    fn settings_of_the_java_sdk_are_mapped_or_accepted() {
+        let config = AwsConfig::from_properties(&Properties::from([
+            (AWS_REGION, "us-east-1"),
+            (SOCKET_TIMEOUT, "9999"),
+            ("aws.clientconfig.gzip", "true"),
+            (HTTP_CLIENT_MAX_CONCURRENCY, "55"),
+        ]))
+        .unwrap();
+        assert_eq!(config.read_timeout(), Some(Duration::from_millis(9999)));
+        assert_eq!(config.max_concurrency(), Some(55));
+        let expected = ClientOptions::default()
+            .data_timeout(Duration::from_millis(9999))
+            .control_timeout(Duration::from_millis(9999));
+        assert_eq!(config.client_options(), expected);
+    }
+
+    #[test]
+    fn a_password_in_a_refused_endpoint_is_not_shown() {
+        let found = problems(&[(AWS_ENDPOINT, "http://me:canary@host")]);
+        assert!(found.len() == 1 && !found[0].contains("canary"), "{found:?}");
+    }
+
+    #[test]
+    fn keys_of_others_are_not_looked_at() {
+        let found = problems(&[(AWS_REGION, "us-east-1"), ("flink.nonsense", "1"), ("RateLimit", "100")]);
+        assert_eq!(found, Vec::<String>::new());
+    }
+}

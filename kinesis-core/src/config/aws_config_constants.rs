@@ -1,0 +1,81 @@
+//! The keys that start with `aws.`: Flink's `AWSConfigConstants`, same names and strings.
+//!
+//! Keys that start with [`AWS_CREDENTIALS_PROVIDER`] may be nested: the provider that assumes a role has its own keys under
+//! [`AWS_ROLE_CREDENTIALS_PROVIDER`].
+
+/// The region of the streams, such as `us-east-1`.
+///
+/// No default. Not needed where [`AWS_ENDPOINT`] is set.
+pub const AWS_REGION: &str = "aws.region";
+
+/// The URL of the service, for tests, proxies and private endpoints.
+///
+/// By default the SDK derives it from the region.
+pub const AWS_ENDPOINT: &str = "aws.endpoint";
+
+/// Where credentials come from: `BASIC`, `ENV_VAR`, `PROFILE`, `AUTO`, …
+///
+/// By default `BASIC` where both basic keys are set, else `AUTO`; one basic key alone is refused.
+pub const AWS_CREDENTIALS_PROVIDER: &str = "aws.credentials.provider";
+
+/// The access key id of provider `BASIC`.
+pub const AWS_ACCESS_KEY_ID: &str = "aws.credentials.provider.basic.accesskeyid";
+
+/// The secret access key of provider `BASIC`.
+pub const AWS_SECRET_ACCESS_KEY: &str = "aws.credentials.provider.basic.secretkey";
+
+/// The credentials file of provider `PROFILE`; by default the SDK's.
+pub const AWS_PROFILE_PATH: &str = "aws.credentials.provider.profile.path";
+
+/// The profile of provider `PROFILE`; by default the SDK's.
+pub const AWS_PROFILE_NAME: &str = "aws.credentials.provider.profile.name";
+
+/// The role of providers `ASSUME_ROLE` and `WEB_IDENTITY_TOKEN`.
+pub const AWS_ROLE_ARN: &str = "aws.credentials.provider.role.arn";
+
+/// The session name of providers `ASSUME_ROLE` and `WEB_IDENTITY_TOKEN`.
+pub const AWS_ROLE_SESSION_NAME: &str = "aws.credentials.provider.role.sessionName";
+
+/// The external id of provider `ASSUME_ROLE`.
+pub const AWS_ROLE_EXTERNAL_ID: &str = "aws.credentials.provider.role.externalId";
+
+/// The provider of the credentials that assume the role.
+pub const AWS_ROLE_CREDENTIALS_PROVIDER: &str = "aws.credentials.provider.role.provider";
+
+/// The STS endpoint that the role is assumed at; by default that of the region.
+pub const AWS_ROLE_STS_ENDPOINT: &str = "aws.credentials.provider.role.stsEndpoint";
+
+/// The token file of provider `WEB_IDENTITY_TOKEN`.
+pub const AWS_WEB_IDENTITY_TOKEN_FILE: &str = "aws.credentials.provider.webIdentityToken.file";
+
+/// The class of provider `CUSTOM`.
+pub const CUSTOM_CREDENTIALS_PROVIDER_CLASS: &str = "aws.credentials.provider.custom.class";
+
+/// Whether certificates go unchecked; only `false` is supported.
+pub const TRUST_ALL_CERTIFICATES: &str = "aws.trust.all.certificates";
+
+/// The version of HTTP: `HTTP2` (default) or `HTTP1_1`; both are negotiated.
+pub const HTTP_PROTOCOL_VERSION: &str = "aws.http.protocol.version";
+
+/// The most connections at a time.
+pub const HTTP_CLIENT_MAX_CONCURRENCY: &str = "aws.http-client.max-concurrency";
+
+/// The time limit of one attempt of a call, in milliseconds.
+///
+/// Without it the limits of `ClientOptions` hold (10 s), not the 6 minutes of the reference.
+pub const HTTP_CLIENT_READ_TIMEOUT_MILLIS: &str = "aws.http-client.read-timeout";
+
+/// The prefix of settings of the AWS SDK for Java, such as `aws.clientconfig.socketTimeout`.
+///
+/// `socketTimeout` and `requestTimeout` stand in for [`HTTP_CLIENT_READ_TIMEOUT_MILLIS`], `maxConnections` for
+/// [`HTTP_CLIENT_MAX_CONCURRENCY`]; all others are accepted with a warning.
+pub const AWS_CLIENT_CONFIG_PREFIX: &str = "aws.clientconfig.";
+
+/// The least delay between attempts of the newer source; read by that source alone.
+pub const RETRY_STRATEGY_MIN_DELAY: &str = "retry-strategy.delay.min";
+
+/// The greatest delay between attempts of the newer source; read by that source alone.
+pub const RETRY_STRATEGY_MAX_DELAY: &str = "retry-strategy.delay.max";
+
+/// The most attempts of the newer source; read by that source alone.
+pub const RETRY_STRATEGY_MAX_ATTEMPTS: &str = "retry-strategy.attempts.max";
