@@ -42,7 +42,7 @@ impl ShardAssigner for UniformAssigner {
 fn share(key: HashKey, parts: usize) -> u128 {
     let (high, low) = (key.value() >> 64, key.value() & u128::from(u64::MAX));
     let parts = parts as u128;
-    (high * parts + (low * parts >> 64)) >> 64
+    (high * parts + ((low * parts) >> 64)) >> 64
 }
 
 /// Java's `String.hashCode`, over UTF-16 units.

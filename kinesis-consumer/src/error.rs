@@ -55,9 +55,9 @@ pub enum ConsumerError {
         /// The stream's name.
         stream: StreamName,
         /// The ARN in the checkpoint.
-        saved: StreamArn,
+        saved: Box<StreamArn>,
         /// The ARN that the service gives now.
-        found: StreamArn,
+        found: Box<StreamArn>,
     },
     /// The streams hold no shard at all.
     #[error("no shards were found in {streams}: check the names and the region")]
@@ -66,20 +66,8 @@ pub enum ConsumerError {
         streams: String,
     },
     /// Records may have been removed by retention before they were read.
-    #[error(
-        "records of {shard} after {after} may be lost: retention passed the saved position; \
-         accept the loss with LossPolicy::Continue, or raise the stream's retention"
-    )]
-    PossibleLoss {
-        /// The shard.
-        shard: StreamShard,
-        /// The last record that was delivered.
-        after: RecordPosition,
-        /// The first record that is left.
-        first_seen: Option<RecordPosition>,
-        /// When the last delivered record had arrived, and when the first one left did.
-        span: (Option<SystemTime>, Option<SystemTime>),
-    },
+    #[error("{0}; accept the loss with LossPolicy::Continue, or raise the stream's retention")]
+    PossibleLoss(Box<PossibleLoss>),
     /// The service no longer lists a shard that was not read to its end.
     #[error("shard {shard} is no longer listed and was not read to its end; accept the loss with LossPolicy::Continue")]
     ShardLost {
@@ -100,6 +88,21 @@ pub enum ConsumerError {
         /// The task.
         task: String,
     },
+}
+
+/// Records that retention may have removed before they were read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("records of {shard} after {after} may be lost: retention passed the saved position")]
+#[non_exhaustive]
+pub struct PossibleLoss {
+    /// The shard.
+    pub shard: StreamShard,
+    /// The last record that was delivered.
+    pub after: RecordPosition,
+    /// The first record that is left; nothing where none is.
+    pub first_seen: Option<RecordPosition>,
+    /// When the first record that is left had arrived.
+    pub first_seen_at: Option<SystemTime>,
 }
 
 /// A consumer that cannot be built of what it was given.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kinesis_core::{Epoch, RecordPosition};
 
+use crate::error::PossibleLoss;
 use crate::record::StreamShard;
 
 /// Something that happened in a job.
@@ -49,14 +50,7 @@ pub enum ConsumerEvent {
         position: RecordPosition,
     },
     /// Records may have been removed by retention before they were read.
-    PossibleLoss {
-        /// The shard.
-        shard: StreamShard,
-        /// The last record delivered before.
-        after: RecordPosition,
-        /// The first record that is left.
-        first_seen: Option<RecordPosition>,
-    },
+    PossibleLoss(PossibleLoss),
     /// The service no longer lists a shard that was not read to its end.
     ShardLost {
         /// The shard.

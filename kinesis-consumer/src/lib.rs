@@ -33,7 +33,7 @@ pub use assign::{HashAssigner, ShardAssigner, UniformAssigner};
 pub use builder::ConsumerBuilder;
 pub use consumer::KinesisConsumer;
 pub use control::ConsumerHandle;
-pub use error::{BuildError, ConsumerError};
+pub use error::{BuildError, ConsumerError, PossibleLoss};
 pub use events::ConsumerEvent;
 pub use lineage::ShardProgress;
 #[cfg(feature = "mutants")]

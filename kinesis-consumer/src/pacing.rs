@@ -40,7 +40,9 @@ impl Pacer {
     /// When the next call may be made; at once where that is past.
     pub(crate) fn next_call(&self, now: Instant) -> Instant {
         let debt = (-self.budget).max(0.0) / self.limits.bytes_per_second;
-        let repaid = self.refilled_at.map(|at| at + Duration::from_secs_f64(debt));
+        // A millisecond more: the service, too, counts in whole ones.
+        let margin = if debt > 0.0 { Duration::from_millis(1) } else { Duration::ZERO };
+        let repaid = self.refilled_at.map(|at| at + Duration::from_secs_f64(debt) + margin);
         self.next_call.max(repaid).map_or(now, |at| at.max(now))
     }
 
@@ -53,7 +55,9 @@ impl Pacer {
     pub(crate) fn on_reply(&mut self, called: Instant, now: Instant, bytes: usize, user_records: usize) {
         let since = self.refilled_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let refilled = self.budget + since.as_secs_f64() * self.limits.bytes_per_second;
-        self.budget = refilled.min(self.limits.bytes_per_second) - bytes as f64;
+        // What was saved up does not shorten the silence after a reply of more than a second's worth.
+        let saved = if bytes as f64 > self.limits.bytes_per_second { 0.0 } else { self.limits.bytes_per_second };
+        self.budget = refilled.min(saved) - bytes as f64;
         self.refilled_at = Some(now);
         self.next_call = Some(called + self.limits.interval);
         if self.limits.adaptive && user_records > 0 {
@@ -97,13 +101,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ten_mebibytes_are_paid_for_in_about_five_seconds() {
+    async fn ten_mebibytes_are_followed_by_five_seconds_of_silence() {
         let start = Instant::now();
         let mut pacer = Pacer::new(LIMITS);
         pacer.on_reply(start, start, 10 * 1024 * 1024, 10);
-        // One second's worth was saved up, four remain to be paid.
-        assert_eq!(pacer.next_call(start), start + Duration::from_secs(4));
-        let later = start + Duration::from_secs(4);
+        let later = start + Duration::from_millis(5001);
+        assert_eq!(pacer.next_call(start), later);
         pacer.on_reply(later, later, 0, 0);
         assert_eq!(pacer.next_call(later), later + Duration::from_millis(200));
     }

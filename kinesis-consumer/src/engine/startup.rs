@@ -38,7 +38,8 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
                 JobStream::restored(state)
             }
             Some(state) => {
-                let (stream, saved, found) = (name.clone(), state.arn.clone(), summary.arn);
+                let (saved, found) = (Box::new(state.arn.clone()), Box::new(summary.arn));
+                let stream = name.clone();
                 return Err(ConsumerError::StreamReplaced { stream, saved, found });
             }
             None => {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::expand::{Chunk, Expander, arrival, sequence_number};
 use super::{LossPolicy, ReaderShared};
 use crate::engine::messages::{Delivery, FromReader, StartShard};
-use crate::error::ConsumerError;
+use crate::error::{ConsumerError, PossibleLoss};
 use crate::events::ConsumerEvent;
 use crate::pacing::Pacer;
 use crate::position::ShardPosition;
@@ -23,6 +23,11 @@ use crate::schema::Schema;
 
 /// The most that one reply holds (API reference, GetRecords).
 const MAX_REPLY_BYTES: usize = 10 * 1024 * 1024;
+
+/// What a record takes of the service's limits: data and partition key.
+fn record_bytes(record: &SdkRecord) -> usize {
+    record.data.as_ref().len() + record.partition_key.as_ref().map_or(0, String::len)
+}
 
 enum Next {
     Poll,
@@ -99,7 +104,7 @@ impl<S: Schema> PollingReader<S> {
         let Some(reply) = self.fetch(&iterator).await? else {
             return Ok(Next::Poll);
         };
-        let bytes = reply.records.iter().map(|record| record.data.as_ref().len()).sum();
+        let bytes = reply.records.iter().map(record_bytes).sum();
         self.shared.memory.shrink(&mut memory, bytes);
         self.check_for_loss(&reply)?;
         self.iterator.clone_from(&reply.next_shard_iterator);
@@ -183,11 +188,11 @@ impl<S: Schema> PollingReader<S> {
             return Ok(());
         }
         let first_seen = first_seen.map(|number| RecordPosition::new(number, 0));
-        let span = (self.last_arrival, first.and_then(arrival));
         let shard = self.id.clone();
-        (self.shared.listener)(&ConsumerEvent::PossibleLoss { shard: shard.clone(), after, first_seen });
+        let loss = PossibleLoss { shard, after, first_seen, first_seen_at: first.and_then(arrival) };
+        (self.shared.listener)(&ConsumerEvent::PossibleLoss(loss.clone()));
         match self.shared.settings.loss {
-            LossPolicy::Fail => Err(ConsumerError::PossibleLoss { shard, after, first_seen, span }),
+            LossPolicy::Fail => Err(ConsumerError::PossibleLoss(Box::new(loss))),
             LossPolicy::Continue => Ok(()),
         }
     }

@@ -1,0 +1,170 @@
+//! What goes wrong, and what is said about it.
+
+use std::time::Duration;
+
+use kinesis_consumer::{
+    BuildError, ConsumerError, ConsumerEvent, KinesisConsumer, LossPolicy, MemoryStore, RawRecords, Utf8,
+};
+use kinesis_core::RequestErrorKind;
+use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Operation};
+
+use crate::support::{STREAM, World, texts};
+
+async fn fails(world: &World) -> ConsumerError {
+    world.start(world.consumer()).drain().await.unwrap_err()
+}
+
+fn request_kind(error: &ConsumerError) -> (RequestErrorKind, u32, String) {
+    match error {
+        ConsumerError::Request(error) => (error.kind(), error.attempts(), error.to_string()),
+        other => panic!("another error: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_stream_is_named() {
+    let world = World::of(FakeKinesis::builder().virtual_time().build());
+    let (kind, attempts, text) = request_kind(&fails(&world).await);
+    assert_eq!((kind, attempts), (RequestErrorKind::NotFound, 1));
+    assert!(text.contains(STREAM), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_never_answers_is_given_up_after_all_retries() {
+    let world = World::new(1);
+    world.fake.inject(FaultRule::on(Operation::GetRecords).fault(Fault::Hang).always());
+    let (kind, attempts, text) = request_kind(&fails(&world).await);
+    // Flink's default: three retries of GetRecords.
+    assert_eq!((kind, attempts), (RequestErrorKind::Timeout, 4));
+    assert!(text.contains("orders/shardId-000000000000"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sdk_makes_no_retries_of_its_own() {
+    let world = World::new(1);
+    let handle = world.fake.inject(FaultRule::on(Operation::GetRecords).fault(Fault::internal_failure()).always());
+    let (kind, attempts, _) = request_kind(&fails(&world).await);
+    assert_eq!((kind, attempts), (RequestErrorKind::Internal, 4));
+    assert_eq!(handle.fired(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_that_pass_are_survived() {
+    // F4
+    let world = World::new(2);
+    world.put_many(0..30).await;
+    for (operation, fault) in [
+        (Operation::GetRecords, Fault::Reset),
+        (Operation::GetRecords, Fault::LoseReply),
+        (Operation::ListShards, Fault::internal_failure()),
+        (Operation::GetShardIterator, Fault::throttle()),
+        (Operation::DescribeStreamSummary, Fault::throttle()),
+    ] {
+        world.fake.inject(FaultRule::on(operation).fault(fault).times(2));
+    }
+    world.drain().await;
+    assert_eq!(world.seen.sorted(), texts(0..30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_was_made_again_is_refused() {
+    // F10
+    let world = World::new(1);
+    world.put_many(0..3).await;
+    world.drain().await;
+    world.fake.client().delete_stream().stream_name(STREAM).send().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    world.fake.create_stream(STREAM, 1).unwrap();
+    let error = fails(&world).await;
+    assert!(matches!(error, ConsumerError::StreamReplaced { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_retention_took_are_reported_once() {
+    // C8, F15: the consumer is away for two days, with records kept for one.
+    let world = World::new(1);
+    world.put_many(0..3).await;
+    let running = world.start(world.consumer());
+    world.wait_for(3).await;
+    running.handle.stop();
+    running.job.await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    world.put_many(3..6).await;
+    tokio::time::sleep(Duration::from_secs(2 * 24 * 3600)).await;
+    world.put_many(6..9).await;
+    let error = fails(&world).await;
+    assert!(matches!(error, ConsumerError::PossibleLoss(_)), "{error}");
+    world.start(world.consumer().loss(LossPolicy::Continue)).drain().await.unwrap();
+    assert_eq!(world.saved(), [texts(0..3), texts(6..9)].concat());
+    let losses = |event: &&ConsumerEvent| matches!(event, ConsumerEvent::PossibleLoss(_));
+    assert_eq!(world.events().iter().filter(losses).count(), 2, "one per restore");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_the_schema_refuses_fails_the_job_and_stays_unread() {
+    let world = World::new(1);
+    world.put_bytes("key", b"\xff").await;
+    let consumer = world.consumer().schema(Utf8).build().unwrap();
+    let error = consumer.run(|_| Panicking).await.unwrap_err();
+    assert!(matches!(error, ConsumerError::Schema { .. }), "{error}");
+    world.start(world.consumer().schema(RawRecords)).kill().await;
+}
+
+struct Panicking;
+
+#[async_trait::async_trait]
+impl kinesis_consumer::Processor<String> for Panicking {
+    type Output = ();
+
+    async fn process(
+        &mut self,
+        _batch: kinesis_consumer::Batch<String>,
+        _output: &mut Vec<()>,
+    ) -> Result<(), kinesis_consumer::BoxError> {
+        panic!("user code");
+    }
+
+    fn snapshot(&self) -> Result<bytes::Bytes, kinesis_consumer::BoxError> {
+        Ok(bytes::Bytes::new())
+    }
+
+    fn restore(&mut self, _states: &[kinesis_consumer::SavedState]) -> Result<(), kinesis_consumer::BoxError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_processor_ends_the_job() {
+    let world = World::new(1);
+    world.put("key", "text").await;
+    let consumer = world.consumer().schema(Utf8).build().unwrap();
+    let error = consumer.run(|_| Panicking).await.unwrap_err();
+    assert!(matches!(error, ConsumerError::Panicked { .. }), "{error}");
+}
+
+#[test]
+fn a_consumer_without_its_parts_is_not_built() {
+    let client = || FakeKinesis::builder().build().client();
+    let store = || (MemoryStore::new(), Duration::from_secs(1));
+    let with = |streams: &[&str], job: &str, parallelism| {
+        let (store, interval) = store();
+        KinesisConsumer::builder()
+            .sdk_client(client())
+            .checkpoints(store, interval)
+            .streams(streams.iter().copied())
+            .job(job)
+            .parallelism(parallelism)
+            .build()
+            .map(drop)
+    };
+    assert_eq!(with(&["orders"], "job", 1), Ok(()));
+    assert!(matches!(with(&[], "job", 1), Err(BuildError::Missing { .. })));
+    for (streams, job, parallelism) in
+        [(&["bad name"][..], "job", 1), (&["a", "a"], "job", 1), (&["a"], "../job", 1), (&["a"], "job", 0)]
+    {
+        let error = with(streams, job, parallelism).unwrap_err();
+        assert!(matches!(error, BuildError::Invalid { .. }), "{error}");
+    }
+    let error = KinesisConsumer::builder().streams(["orders"]).build().map(drop).unwrap_err();
+    assert_eq!(error.to_string(), "the consumer needs a client: call `client`");
+}

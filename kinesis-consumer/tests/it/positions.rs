@@ -1,0 +1,92 @@
+//! Where reading starts, and that a restart does not move it.
+
+use std::time::Duration;
+
+use kinesis_consumer::{Checkpoint, CheckpointStore, ShardPosition};
+use kinesis_core::{ConsumerConfig, StartingPosition};
+
+use crate::support::{STREAM, World, texts};
+
+#[tokio::test(start_paused = true)]
+async fn latest_is_the_moment_of_the_first_start_also_after_a_restart() {
+    let world = World::new(2);
+    world.put_many(0..10).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let consumer = || world.consumer_from(StartingPosition::Latest);
+    let running = world.start(consumer());
+    // Killed with checkpoint 0 alone, before anything was delivered.
+    while world.saved_epoch().await.is_none() {
+        tokio::task::yield_now().await;
+    }
+    running.kill().await;
+    world.put_many(10..20).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    world.start(consumer()).drain().await.unwrap();
+    assert_eq!(world.seen.sorted(), texts(10..20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn latest_reads_the_children_of_a_split_from_their_beginning() {
+    let world = World::new(1);
+    world.put_many(0..5).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let running = world.start(world.consumer_from(StartingPosition::Latest));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    world.put_many(5..15).await;
+    running.drain().await.unwrap();
+    assert_eq!(world.seen.sorted(), texts(5..15));
+}
+
+#[tokio::test(start_paused = true)]
+async fn latest_does_not_read_old_records_of_shards_that_were_split_before() {
+    let world = World::new(1);
+    world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    world.put_many(0..10).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let running = world.start(world.consumer_from(StartingPosition::Latest));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.put_many(10..20).await;
+    running.drain().await.unwrap();
+    assert_eq!(world.seen.sorted(), texts(10..20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timestamp_starts_at_the_first_record_at_or_after_it() {
+    let world = World::new(2);
+    world.put_many(0..10).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let time = world.fake.clock().now();
+    world.put_many(10..20).await;
+    world.start(world.consumer_from(StartingPosition::AtTimestamp(time))).drain().await.unwrap();
+    assert_eq!(world.seen.sorted(), texts(10..20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_shard_does_not_age_out() {
+    // C9: nothing for three days, with records kept for one.
+    let world = World::new(1);
+    world.put_many(0..3).await;
+    let slow = ConsumerConfig::builder()
+        .starting_position(StartingPosition::TrimHorizon)
+        .get_records_interval(Duration::from_secs(120))
+        .discovery_interval(Duration::from_secs(600))
+        .build()
+        .unwrap();
+    let consumer = || world.consumer().config(slow.clone()).checkpoints(world.store.clone(), Duration::from_secs(600));
+    let running = world.start(consumer());
+    world.wait_for(3).await;
+    tokio::time::sleep(Duration::from_secs(3 * 24 * 3600)).await;
+    running.kill().await;
+    let position = position_of_first_shard(&world).await;
+    let age = world.fake.clock().now().duration_since(position.not_before().unwrap()).unwrap();
+    assert!(age < Duration::from_secs(1800), "{position:?}");
+    world.put_many(3..6).await;
+    world.drain().await;
+    assert_eq!(world.saved(), texts(0..6));
+}
+
+async fn position_of_first_shard(world: &World) -> ShardPosition {
+    let checkpoint: Checkpoint = world.store.open("consumer").await.unwrap().latest.unwrap();
+    checkpoint.streams[0].shards[0].progress.as_ref().unwrap().position
+}
