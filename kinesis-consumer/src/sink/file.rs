@@ -22,15 +22,16 @@ const PART_PREFIX: &str = "part-";
 
 /// Writes each output, and a newline, to a file of its epoch and shard.
 ///
-/// Files are written as `.pending-…`, synced in the pre-commit, and renamed to `part-<epoch>-<stream>-<shard>` by the
+/// Files are written as `.pending-…`, synced in the pre-commit, and renamed to `part-<epoch>-<stream>-<shard>-<run>` by the
 /// commit, so that a reader of `part-*` sees committed output alone, and sees it in commit order when it sorts the names.
 /// The directory needs a file system whose rename is atomic. One consumer at a time may write to a directory; the
 /// checkpoint store's lock sees to that.
 #[derive(Debug)]
 pub struct FileSink {
     directory: Arc<Path>,
-    /// In every pending name, so that a writer that outlives its job cannot touch its successor's files.
-    token: u64,
+    /// In every name, so that a writer that outlives its job cannot touch its successor's files, nor a commit replace
+    /// what was committed before.
+    token: u32,
     open: Mutex<BTreeMap<(Epoch, StreamShard), PendingFile>>,
     mutant: Option<Mutant>,
 }
@@ -50,7 +51,7 @@ impl FileSink {
     pub fn open(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
         fs::create_dir_all(&directory)?;
-        let token = Randomness::from_entropy().stream("file-sink").next_u64();
+        let token = Randomness::from_entropy().stream("file-sink").next_u64() as u32;
         Ok(Self { directory: directory.into(), token, open: Mutex::default(), mutant: None })
     }
 
@@ -63,8 +64,8 @@ impl FileSink {
 
     fn create(&self, epoch: Epoch, shard: &StreamShard) -> io::Result<PendingFile> {
         // Ten digits keep names and epochs in the same order for centuries of checkpoints a second.
-        let name = format!("{:010}-{}-{}", epoch.0, shard.stream, shard.shard);
-        let pending = format!("{PENDING_PREFIX}{:016x}-{name}", self.token);
+        let name = format!("{:010}-{}-{}-{:08x}", epoch.0, shard.stream, shard.shard, self.token);
+        let pending = format!("{PENDING_PREFIX}{name}");
         let file = OpenOptions::new().write(true).create_new(true).open(self.directory.join(&pending))?;
         Ok(PendingFile { pending, part: format!("{PART_PREFIX}{name}"), writer: BufWriter::new(file) })
     }
@@ -205,7 +206,7 @@ mod tests {
         names
     }
 
-    const PART: &str = "part-0000000001-orders-shardId-000000000000";
+    const PART: &str = "part-0000000001-orders-shardId-000000000000-";
 
     #[tokio::test]
     async fn output_is_visible_only_after_the_commit() {
@@ -217,9 +218,10 @@ mod tests {
         assert!(names(directory.path()).iter().all(|name| name.starts_with('.')));
         for _ in 0..2 {
             sink.commit(&handle).await.unwrap();
-            assert_eq!(fs::read(directory.path().join(PART)).unwrap(), "a\r\n\n\u{fc}\n".as_bytes());
+            let parts: Vec<_> = names(directory.path()).into_iter().filter(|name| name.starts_with(PART)).collect();
+            assert_eq!(parts.len(), 1);
+            assert_eq!(fs::read(directory.path().join(&parts[0])).unwrap(), "a\r\n\n\u{fc}\n".as_bytes());
         }
-        assert_eq!(names(directory.path()).iter().filter(|name| name.starts_with("part-")).count(), 1);
     }
 
     #[tokio::test]
@@ -233,7 +235,8 @@ mod tests {
 
         let sink = FileSink::open(directory.path()).unwrap();
         sink.recover(Epoch(1), &[handle]).await.unwrap();
-        assert_eq!(names(directory.path()), [PART]);
+        let names = names(directory.path());
+        assert!(names.len() == 1 && names[0].starts_with(PART), "{names:?}");
     }
 
     #[tokio::test]
