@@ -1,2 +1,161 @@
-//! x
-fn main(){}
+//! The fake as a server: `kinesis-testkit serve`.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand, ValueEnum};
+use kinesis_testkit::{FakeKinesis, FakeKinesisBuilder, Limits, Server};
+
+/// The exit code for what the caller got wrong.
+const USAGE: u8 = 2;
+
+/// A faithful Amazon Kinesis Data Streams for tests.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answers the Kinesis API over HTTP until it is interrupted.
+    Serve(Serve),
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The port to listen on; 0 takes any that is free.
+    #[arg(long, default_value_t = 4567)]
+    port: u16,
+    /// A stream that is there from the start; may be repeated.
+    #[arg(long = "stream", value_name = "NAME:SHARDS", value_parser = parse_stream)]
+    streams: Vec<(String, u32)>,
+    /// Throughput limits of every shard.
+    #[arg(long, value_enum, default_value_t = LimitsChoice::Off)]
+    limits: LimitsChoice,
+    /// How long every call takes, in milliseconds.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    latency_ms: u64,
+    /// The region that ARNs name.
+    #[arg(long, default_value = "us-east-1")]
+    region: String,
+    /// The account that ARNs name.
+    #[arg(long, default_value = "123456789012")]
+    account: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LimitsChoice {
+    /// No limits.
+    Off,
+    /// Those of a provisioned shard on AWS.
+    Aws,
+}
+
+fn parse_stream(text: &str) -> Result<(String, u32), String> {
+    let (name, shards) = text.rsplit_once(':').ok_or("write NAME:SHARDS, such as orders:4")?;
+    match shards.parse() {
+        Ok(shards) if (1..=10_000).contains(&shards) => Ok((name.to_owned(), shards)),
+        _ => Err(format!("`{shards}` is no number of shards: write 1 to 10000")),
+    }
+}
+
+impl Serve {
+    fn address(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') && !host.starts_with('[') {
+            return format!("[{host}]:{port}");
+        }
+        format!("{host}:{port}")
+    }
+
+    fn builder(&self) -> FakeKinesisBuilder {
+        let limits = match self.limits {
+            LimitsChoice::Off => Limits::off(),
+            LimitsChoice::Aws => Limits::aws(),
+        };
+        let builder = FakeKinesis::builder()
+            .journal(false)
+            .limits(limits)
+            .latency(Duration::from_millis(self.latency_ms))
+            .region(&self.region)
+            .account(&self.account);
+        self.streams.iter().fold(builder, |builder, (name, shards)| builder.stream(name, *shards))
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command::Serve(arguments) = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            return fail("error: a command is missing; write `kinesis-testkit serve`, or see --help");
+        }
+        Err(error) if error.use_stderr() => return fail(&first_paragraph(&error.to_string())),
+        Err(help) => {
+            print!("{help}");
+            return ExitCode::SUCCESS;
+        }
+    };
+    match serve(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("error: {}", chain(error.as_ref()))),
+    }
+}
+
+async fn serve(arguments: &Serve) -> Result<(), Box<dyn Error>> {
+    // The handlers stand before the address is printed: whoever reads it may send a signal at once.
+    let stop = stop_signal()?;
+    let fake = arguments.builder().try_build()?;
+    let server = Server::bind(&fake, arguments.address()).await?;
+    writeln!(std::io::stdout(), "listening on {}", server.url())?;
+    server.run(stop).await;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn stop_signal() -> Result<impl Future<Output = ()>, std::io::Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> Result<impl Future<Output = ()>, std::io::Error> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+/// What stands before the first empty line, on one line.
+fn first_paragraph(text: &str) -> String {
+    let lines = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("{message}");
+    ExitCode::from(USAGE)
+}

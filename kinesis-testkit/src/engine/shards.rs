@@ -1,0 +1,96 @@
+//! One shard: what it holds, where it came from, what became of it.
+
+use kinesis_core::{HashKeyRange, SequenceNumber, Shard as ShardDescription, ShardId};
+
+use super::limits::Meters;
+use super::records::RecordLog;
+use super::sequence::{LAST_INDEX, SequenceParts};
+
+/// The shards that a shard was made of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parents {
+    pub(super) parent: Option<ShardId>,
+    pub(super) adjacent: Option<ShardId>,
+}
+
+/// How a shard ended.
+#[derive(Clone, Debug)]
+pub(super) struct Closed {
+    pub(super) at_millis: u64,
+    pub(super) children: Vec<u32>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) index: u32,
+    pub(super) id: ShardId,
+    pub(super) range: HashKeyRange,
+    pub(super) parents: Parents,
+    pub(super) created_millis: u64,
+    /// The second that the shard's sequence numbers carry: higher than its parents', so that its numbers are too.
+    pub(super) created_secs: u64,
+    pub(super) closed: Option<Closed>,
+    pub(super) log: RecordLog,
+    pub(super) meters: Meters,
+}
+
+impl Shard {
+    pub(super) fn open(
+        index: u32,
+        range: HashKeyRange,
+        parents: Parents,
+        created_millis: u64,
+        created_secs: u64,
+    ) -> Self {
+        Self {
+            index,
+            id: ShardId::from_index(u64::from(index)),
+            range,
+            parents,
+            created_millis,
+            created_secs,
+            closed: None,
+            log: RecordLog::default(),
+            meters: Meters::FULL,
+        }
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
+
+    /// Whether the shard was open at `millis` or later.
+    pub(super) fn lasted_until(&self, millis: u64) -> bool {
+        self.closed.as_ref().is_none_or(|closed| closed.at_millis >= millis)
+    }
+
+    pub(super) fn number(&self, index: u64, arrived_millis: u64) -> SequenceNumber {
+        SequenceParts {
+            shard_created_secs: self.created_secs,
+            shard_index: self.index,
+            index,
+            time_secs: arrived_millis / 1000,
+        }
+        .encode()
+    }
+
+    fn starting_number(&self) -> SequenceNumber {
+        self.number(0, self.created_secs * 1000)
+    }
+
+    fn ending_number(&self) -> Option<SequenceNumber> {
+        let closed = self.closed.as_ref()?;
+        Some(self.number(LAST_INDEX, closed.at_millis))
+    }
+
+    pub(super) fn describe(&self) -> ShardDescription {
+        ShardDescription {
+            id: self.id.clone(),
+            hash_key_range: self.range,
+            parent: self.parents.parent.clone(),
+            adjacent_parent: self.parents.adjacent.clone(),
+            starting_sequence_number: self.starting_number(),
+            ending_sequence_number: self.ending_number(),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The handle on a fake Kinesis.
+
+mod builder;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_kinesis::config::{
+    BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, StalledStreamProtectionConfig,
+};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_types::retry::RetryConfig;
+use kinesis_core::{HashKey, SdkTimeSource, Shard, ShardId, SharedClock, StreamName};
+
+pub use builder::{BuildError, FakeKinesisBuilder};
+
+use crate::engine::{DEFAULT_MAX_RECORD_KIB, ServiceError, StreamMode, StreamOptions, StreamRef};
+use crate::faults::{FaultHandle, FaultRule};
+use crate::journal::{CallCounts, Journal};
+use crate::protocol::Operation;
+use crate::service::Service;
+use crate::transport::in_process::InProcess;
+
+/// A Kinesis of one account and region, in memory.
+///
+/// Clones are handles on the same service. Its methods act at once, whatever latency and faults calls meet.
+#[derive(Clone, Debug)]
+pub struct FakeKinesis {
+    pub(crate) service: Arc<Service>,
+}
+
+/// What a stream holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stored {
+    /// Kinesis records.
+    pub records: u64,
+    /// Bytes of data and partition keys.
+    pub bytes: u64,
+}
+
+impl FakeKinesis {
+    /// Begins a fake; without more it has no streams and no limits, and shows the system's time.
+    pub fn builder() -> FakeKinesisBuilder {
+        FakeKinesisBuilder::default()
+    }
+
+    /// An SDK client of this service, with the SDK's retries switched off.
+    pub fn client(&self) -> aws_sdk_kinesis::Client {
+        let config = aws_sdk_kinesis::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.region()))
+            .credentials_provider(Credentials::new("AKIDFAKE", "fake-secret", None, None, "kinesis-testkit"))
+            .identity_cache(IdentityCache::no_cache())
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .sleep_impl(TokioSleep::new())
+            .time_source(SdkTimeSource(self.clock()))
+            .http_client(self.http_client())
+            .build();
+        aws_sdk_kinesis::Client::from_conf(config)
+    }
+
+    /// The transport alone, for an SDK configuration of your own.
+    ///
+    /// It uses no DNS, no sockets and no threads, and takes no notice of the endpoint.
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(InProcess(Arc::clone(&self.service)))
+    }
+
+    /// The service's clock.
+    pub fn clock(&self) -> SharedClock {
+        Arc::clone(&self.service.clock)
+    }
+
+    /// The region that the service answers for.
+    pub fn region(&self) -> String {
+        self.service.state.lock().engine.settings().region.clone()
+    }
+
+    /// The account that owns the streams.
+    pub fn account(&self) -> String {
+        self.service.state.lock().engine.settings().account.clone()
+    }
+
+    /// Creates a provisioned stream.
+    ///
+    /// # Errors
+    /// The service's refusal: the name is malformed or taken, or there are no shards. A retry changes nothing.
+    pub fn create_stream(&self, name: &str, shards: u32) -> Result<(), ServiceError> {
+        let name = stream_name(name)?;
+        if shards == 0 {
+            return Err(ServiceError::invalid_argument("a stream has at least one shard"));
+        }
+        let options = StreamOptions { shards, mode: StreamMode::Provisioned, max_record_kib: DEFAULT_MAX_RECORD_KIB };
+        let now = self.service.clock.now();
+        self.service.state.lock().engine.create_stream(now, &name, &options)
+    }
+
+    /// Splits a shard in the middle of its range; returns the ids of the lower and the upper child.
+    ///
+    /// Where updating takes time, the children are there when it has passed.
+    ///
+    /// # Errors
+    /// The service's refusal: no such stream or shard, the shard is closed or too narrow, the stream is not active.
+    pub fn split(&self, stream: &str, shard: &str) -> Result<[ShardId; 2], ServiceError> {
+        self.split_or_middle(stream, shard, None)
+    }
+
+    /// Splits a shard so that its upper child begins with `at`.
+    ///
+    /// # Errors
+    /// As [`split`](Self::split), and where `at` is not well inside of the shard's range.
+    pub fn split_at(&self, stream: &str, shard: &str, at: HashKey) -> Result<[ShardId; 2], ServiceError> {
+        self.split_or_middle(stream, shard, Some(at))
+    }
+
+    fn split_or_middle(&self, stream: &str, shard: &str, at: Option<HashKey>) -> Result<[ShardId; 2], ServiceError> {
+        let (stream, now) = (StreamRef::named(stream_name(stream)?), self.service.clock.now());
+        self.service.state.lock().engine.split(now, &stream, shard, at)
+    }
+
+    /// Merges two adjacent shards; returns the child's id.
+    ///
+    /// # Errors
+    /// The service's refusal: no such stream or shard, one is closed, they are not adjacent, the stream is not active.
+    pub fn merge(&self, stream: &str, shard: &str, adjacent_shard: &str) -> Result<ShardId, ServiceError> {
+        let (stream, now) = (StreamRef::named(stream_name(stream)?), self.service.clock.now());
+        self.service.state.lock().engine.merge(now, &stream, shard, adjacent_shard)
+    }
+
+    /// The shards of a stream, closed ones too, in the order of their ids.
+    ///
+    /// # Errors
+    /// The service's refusal where there is no such stream.
+    pub fn shards(&self, stream: &str) -> Result<Vec<Shard>, ServiceError> {
+        let (stream, now) = (stream_name(stream)?, self.service.clock.now());
+        self.service.state.lock().engine.shards(now, &stream)
+    }
+
+    /// What a stream holds now, after what retention has removed.
+    ///
+    /// # Errors
+    /// The service's refusal where there is no such stream.
+    pub fn stored(&self, stream: &str) -> Result<Stored, ServiceError> {
+        let (stream, now) = (stream_name(stream)?, self.service.clock.now());
+        let (records, bytes) = self.service.state.lock().engine.stored(now, &stream)?;
+        Ok(Stored { records, bytes })
+    }
+
+    /// A copy of the journal as it is now; empty where it was switched off.
+    pub fn journal(&self) -> Journal {
+        self.service.state.lock().journal.clone().unwrap_or_default()
+    }
+
+    /// How often each operation was called; kept without a journal, too.
+    pub fn call_counts(&self) -> BTreeMap<Operation, CallCounts> {
+        self.service.state.lock().counters.clone()
+    }
+
+    /// Adds a fault; the handle tells how often it has struck.
+    pub fn inject(&self, rule: FaultRule) -> FaultHandle {
+        self.service.state.lock().faults.inject(rule)
+    }
+
+    /// Removes all faults.
+    pub fn heal(&self) {
+        self.service.state.lock().faults.clear();
+    }
+}
+
+fn stream_name(name: &str) -> Result<StreamName, ServiceError> {
+    name.parse().map_err(|error: kinesis_core::ParseStreamNameError| ServiceError::invalid_argument(error.to_string()))
+}

@@ -1,0 +1,221 @@
+//! How a fake is set up.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use kinesis_core::{Randomness, SharedClock, StreamArn, StreamName, SystemClock, TokioClock, from_unix_millis};
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use super::FakeKinesis;
+use crate::engine::{
+    DEFAULT_MAX_RECORD_KIB, Delays, Engine, Limits, ServiceError, Settings, StreamMode, StreamOptions,
+};
+use crate::service::{Service, State};
+
+/// Where virtual time begins: 2026-01-01T00:00:00Z.
+const VIRTUAL_EPOCH_MILLIS: u64 = 1_767_225_600_000;
+
+/// What a fake is to be.
+#[derive(Clone, Debug)]
+pub struct FakeKinesisBuilder {
+    streams: Vec<(String, u32)>,
+    limits: Limits,
+    delays: Delays,
+    clock: ClockChoice,
+    latency: Duration,
+    journal: bool,
+    seed: u64,
+    region: String,
+    account: String,
+}
+
+#[derive(Clone, Debug)]
+enum ClockChoice {
+    System,
+    Virtual(SystemTime),
+    Given(SharedClock),
+}
+
+/// A fake that cannot be set up as asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A stream could not be created.
+    #[error("stream `{name}` cannot be created")]
+    Stream {
+        /// The stream's name.
+        name: String,
+        /// The service's refusal.
+        source: ServiceError,
+    },
+    /// The account is not twelve digits, or the region is not of the form `us-east-1`.
+    #[error(
+        "account `{account}` and region `{region}` make no ARN: write twelve digits, and a region such as us-east-1"
+    )]
+    Identity {
+        /// The account that was given.
+        account: String,
+        /// The region that was given.
+        region: String,
+    },
+}
+
+impl Default for FakeKinesisBuilder {
+    fn default() -> Self {
+        Self {
+            streams: Vec::new(),
+            limits: Limits::off(),
+            delays: Delays::default(),
+            clock: ClockChoice::System,
+            latency: Duration::ZERO,
+            journal: true,
+            seed: 0,
+            region: "us-east-1".to_owned(),
+            account: "123456789012".to_owned(),
+        }
+    }
+}
+
+impl FakeKinesisBuilder {
+    /// Adds a provisioned stream that is there from the start.
+    pub fn stream(mut self, name: impl Into<String>, shards: u32) -> Self {
+        self.streams.push((name.into(), shards));
+        self
+    }
+
+    /// Limits every shard; no limits by default.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the clock; the system's by default.
+    pub fn clock(mut self, clock: SharedClock) -> Self {
+        self.clock = ClockChoice::Given(clock);
+        self
+    }
+
+    /// Follows tokio's time, from 2026-01-01T00:00:00Z on.
+    ///
+    /// On a runtime whose time is paused, expiry, retention and limits follow the virtual time. The clock starts when the
+    /// fake is built, which then must happen inside of the runtime.
+    pub fn virtual_time(self) -> Self {
+        self.virtual_time_from(from_unix_millis(VIRTUAL_EPOCH_MILLIS))
+    }
+
+    /// Follows tokio's time, from `epoch` on.
+    pub fn virtual_time_from(mut self, epoch: SystemTime) -> Self {
+        self.clock = ClockChoice::Virtual(epoch);
+        self
+    }
+
+    /// How long a call takes, half of it before it is applied and half after; nothing by default.
+    pub const fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// How long a new stream stays in the state CREATING; nothing by default.
+    pub const fn creating(mut self, duration: Duration) -> Self {
+        self.delays.creating = duration;
+        self
+    }
+
+    /// How long a stream stays in the state UPDATING after a reshard or a change; nothing by default.
+    pub const fn updating(mut self, duration: Duration) -> Self {
+        self.delays.updating = duration;
+        self
+    }
+
+    /// How long a stream stays in the state DELETING; nothing by default.
+    pub const fn deleting(mut self, duration: Duration) -> Self {
+        self.delays.deleting = duration;
+        self
+    }
+
+    /// Whether a journal is kept, which holds every record for good; by default it is.
+    pub const fn journal(mut self, journal: bool) -> Self {
+        self.journal = journal;
+        self
+    }
+
+    /// Seeds what is random, such as request ids; 0 by default.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The region that the service answers for; `us-east-1` by default.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = region.into();
+        self
+    }
+
+    /// The account that owns the streams; `123456789012` by default.
+    pub fn account(mut self, account: impl Into<String>) -> Self {
+        self.account = account.into();
+        self
+    }
+
+    /// Sets the fake up.
+    ///
+    /// # Panics
+    /// Where a stream, the region or the account is malformed; [`try_build`](Self::try_build) returns that instead.
+    pub fn build(self) -> FakeKinesis {
+        match self.try_build() {
+            Ok(fake) => fake,
+            Err(error) => panic!("{}", with_source(&error)),
+        }
+    }
+
+    /// Sets the fake up.
+    ///
+    /// # Errors
+    /// [`BuildError`], which a retry does not change.
+    pub fn try_build(self) -> Result<FakeKinesis, BuildError> {
+        let clock: SharedClock = match self.clock {
+            ClockChoice::System => Arc::new(SystemClock),
+            ClockChoice::Virtual(epoch) => Arc::new(TokioClock::starting_at(epoch)),
+            ClockChoice::Given(clock) => clock,
+        };
+        let any: Option<StreamName> = "any".parse().ok();
+        let arn = any.map(|name| StreamArn::new(&self.region, &self.account, &name));
+        if !matches!(arn, Some(Ok(_))) {
+            return Err(BuildError::Identity { account: self.account, region: self.region });
+        }
+        let mut engine = Engine::new(Settings {
+            region: self.region,
+            account: self.account,
+            limits: self.limits,
+            delays: self.delays,
+        });
+        for (name, shards) in self.streams {
+            create(&mut engine, clock.now(), &name, shards).map_err(|source| BuildError::Stream { name, source })?;
+        }
+        let request_ids = Randomness::from_seed(self.seed).stream("request-id");
+        Ok(FakeKinesis {
+            service: Arc::new(Service {
+                state: Mutex::new(State::new(engine, self.journal, request_ids)),
+                clock,
+                latency: self.latency,
+            }),
+        })
+    }
+}
+
+fn create(engine: &mut Engine, now: SystemTime, name: &str, shards: u32) -> Result<(), ServiceError> {
+    let name = super::stream_name(name)?;
+    if shards == 0 {
+        return Err(ServiceError::invalid_argument("a stream has at least one shard"));
+    }
+    let options = StreamOptions { shards, mode: StreamMode::Provisioned, max_record_kib: DEFAULT_MAX_RECORD_KIB };
+    engine.create_stream(now, &name, &options)
+}
+
+fn with_source(error: &BuildError) -> String {
+    match error {
+        BuildError::Stream { source, .. } => format!("{error}: {source}"),
+        BuildError::Identity { .. } => error.to_string(),
+    }
+}

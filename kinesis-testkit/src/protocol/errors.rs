@@ -1,0 +1,27 @@
+//! Refusals that belong to the protocol, and how any refusal looks on the wire.
+
+use serde_json::json;
+
+use crate::engine::ServiceError;
+
+impl ServiceError {
+    pub(super) fn unknown_operation() -> Self {
+        Self::new("UnknownOperationException", "", 400)
+    }
+
+    pub(super) fn serialization(message: impl Into<String>) -> Self {
+        Self::new("SerializationException", message, 400)
+    }
+
+    pub(super) fn validation(message: impl Into<String>) -> Self {
+        Self::new("ValidationException", message, 400)
+    }
+}
+
+/// The body of an error reply; it has no message where the service gives none.
+pub(crate) fn error_body(error: &ServiceError) -> String {
+    if error.message().is_empty() {
+        return json!({ "__type": error.code() }).to_string();
+    }
+    json!({ "__type": error.code(), "message": error.message() }).to_string()
+}

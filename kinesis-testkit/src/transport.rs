@@ -1,0 +1,6 @@
+//! The ways to the service.
+
+pub(crate) mod in_process;
+mod server;
+
+pub use server::{BindError, Server};

@@ -1,0 +1,71 @@
+//! The SDK's HTTP client without HTTP: a call goes straight to the service.
+
+use std::io;
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::date_time::Format;
+use kinesis_core::unix_millis;
+
+use crate::protocol::Call;
+use crate::service::{Answer, HttpReply, Service};
+
+/// The media type of the protocol.
+pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// Connects an SDK client with the service in the same process.
+#[derive(Clone, Debug)]
+pub(crate) struct InProcess(pub(crate) Arc<Service>);
+
+impl HttpClient for InProcess {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let service = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let Some(body) = request.body().bytes() else {
+                return Err(ConnectorError::user("the body of the request is a stream, not bytes".into()));
+            };
+            let call = Call::parse(target, body);
+            drop(request);
+            match service.answer(call).await {
+                Answer::Reply(reply) => response(reply),
+                Answer::Broken(reason) => {
+                    let error = io::Error::new(io::ErrorKind::ConnectionReset, reason);
+                    Err(ConnectorError::io(error.into()))
+                }
+                Answer::Silence => std::future::pending().await,
+            }
+        })
+    }
+}
+
+fn response(reply: HttpReply) -> Result<HttpResponse, ConnectorError> {
+    let status = StatusCode::try_from(reply.status).map_err(|error| ConnectorError::user(error.into()))?;
+    let date = http_date(&reply);
+    let mut response = HttpResponse::new(status, SdkBody::from(reply.body));
+    let headers = response.headers_mut();
+    headers.insert("content-type", CONTENT_TYPE);
+    headers.insert("x-amzn-requestid", reply.request_id);
+    headers.insert("date", date);
+    Ok(response)
+}
+
+/// When the reply was made, in whole seconds, as HTTP's `Date` has it.
+pub(crate) fn http_date(reply: &HttpReply) -> String {
+    let secs = i64::try_from(unix_millis(reply.served_at) / 1000).unwrap_or(i64::MAX);
+    DateTime::from_secs(secs).fmt(Format::HttpDate).unwrap_or_default()
+}

@@ -1,0 +1,12 @@
+//! What a user of the fake sees, through the SDK's own client.
+
+mod faults;
+mod limits;
+mod listing;
+mod reading;
+mod resharding;
+mod server;
+mod streams;
+mod support;
+mod time;
+mod writing;

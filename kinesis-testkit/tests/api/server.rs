@@ -1,0 +1,218 @@
+//! The fake over HTTP on loopback.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_kinesis::error::SdkError;
+use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_smithy_types::retry::RetryConfig;
+use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Operation, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+
+use crate::support::{SHARD_0, SHARD_1, STREAM, code, drain, entry, iterator, put_at, read};
+
+fn client(url: &str) -> Client {
+    let config = aws_sdk_kinesis::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("AKID", "secret", None, None, "test"))
+        .retry_config(RetryConfig::disabled())
+        .endpoint_url(url)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Client::from_conf(config)
+}
+
+/// Runs a test against a server, which must then stop by itself.
+async fn serving<F: Future<Output = ()>>(fake: &FakeKinesis, test: impl FnOnce(SocketAddr, Client) -> F) {
+    let server = Server::bind(fake, "127.0.0.1:0").await.unwrap();
+    let (address, url) = (server.local_addr(), server.url());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+    test(address, client(&url)).await;
+    stop.send(()).unwrap();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_put_over_http_is_read_over_http() {
+    let fake = FakeKinesis::builder().stream(STREAM, 2).build();
+    serving(&fake, async |_, client| {
+        let entries = (0..500).map(|n| entry(format!("key-{n}"), vec![n as u8; 1000])).collect();
+        let output = client.put_records().stream_name(STREAM).set_records(Some(entries)).send().await.unwrap();
+        assert_eq!(output.failed_record_count(), Some(0));
+        let read = drain(&client, SHARD_0).await.len() + drain(&client, SHARD_1).await.len();
+        assert_eq!(read, 500);
+        assert_eq!(code(client.list_shards().stream_name("none").send().await), "ResourceNotFoundException");
+    })
+    .await;
+    assert_eq!(fake.stored(STREAM).unwrap().records, 500);
+}
+
+#[tokio::test]
+async fn a_large_reply_and_a_large_request_pass() {
+    let fake = FakeKinesis::builder().stream(STREAM, 1).build();
+    serving(&fake, async |_, client| {
+        let entries = (0..10).map(|_| entry("k", vec![9; 1024 * 1024 - 1])).collect();
+        client.put_records().stream_name(STREAM).set_records(Some(entries)).send().await.unwrap();
+        let start = iterator(&client, SHARD_0, ShardIteratorType::TrimHorizon).await;
+        assert_eq!(read(&client, start).await.records().len(), 10);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_reply_breaks_the_connection_after_the_write() {
+    let fake = FakeKinesis::builder().stream(STREAM, 1).build();
+    fake.inject(FaultRule::on(Operation::PutRecords).fault(Fault::LoseReply));
+    serving(&fake, async |_, client| {
+        let put = || client.put_records().stream_name(STREAM).records(entry("k", "x")).send();
+        let lost = put().await;
+        assert!(matches!(lost, Err(SdkError::DispatchFailure(_))), "{lost:?}");
+        put().await.unwrap();
+    })
+    .await;
+    assert_eq!(fake.stored(STREAM).unwrap().records, 2);
+}
+
+#[tokio::test]
+async fn the_server_stops_although_a_call_hangs() {
+    let fake = FakeKinesis::builder().stream(STREAM, 1).build();
+    fake.inject(FaultRule::on(Operation::PutRecords).fault(Fault::Hang));
+    let mut hanging = None;
+    serving(&fake, async |_, client| {
+        let put = client.put_records().stream_name(STREAM).records(entry("k", "x"));
+        hanging = Some(tokio::spawn(put.send()));
+        // The hang is counted as soon as the call has come in.
+        while !fake.call_counts().contains_key(&Operation::PutRecords) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(hanging.unwrap().await.unwrap().is_err(), "the connection is closed");
+}
+
+async fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+fn post(headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}")
+}
+
+#[tokio::test]
+async fn nonsense_is_answered_as_the_service_answers_it() {
+    let fake = FakeKinesis::builder().stream(STREAM, 1).build();
+    let target = |operation: &str| {
+        format!("x-amz-target: Kinesis_20131202.{operation}\r\ncontent-type: application/x-amz-json-1.1\r\n")
+    };
+    let cases = [
+        ("GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_owned(), "200 OK", "{\"status\":\"ok\"}"),
+        ("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_owned(), "405 Method Not Allowed", "POST"),
+        (post("", "{}"), "403 Forbidden", "Unable to determine service/operation name to be authorized"),
+        (
+            post("x-amz-target: Kinesis_20131202.PutRecord\r\ncontent-type: application/x-amz-cbor-1.1\r\n", "{}"),
+            "404 Not Found",
+            "UnknownOperation",
+        ),
+        (post(&target("PutPizza"), "{}"), "400 Bad Request", "{\"__type\":\"UnknownOperationException\"}"),
+        (post(&target("ListShards"), "{"), "400 Bad Request", "{\"__type\":\"SerializationException\"}"),
+        (post(&target("ListShards"), ""), "400 Bad Request", "{\"__type\":\"SerializationException\"}"),
+        (
+            post(&target("ListShards"), "{\"MaxResults\":\"many\"}"),
+            "400 Bad Request",
+            "SerializationException\",\"message\":",
+        ),
+        (post(&target("ListShards"), "{\"StreamName\":\"orders\"}"), "200 OK", "shardId-000000000000"),
+    ];
+    serving(&fake, async |address, _| {
+        for (request, status, text) in cases {
+            let answer = exchange(address, &request).await;
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}\r\n")) && answer.contains(text),
+                "{request}\n{answer}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_an_error_that_names_it() {
+    let fake = FakeKinesis::builder().build();
+    let first = Server::bind(&fake, "127.0.0.1:0").await.unwrap();
+    let second = Server::bind(&fake, first.local_addr()).await.unwrap_err();
+    assert_eq!(second.to_string(), format!("cannot listen on {}", first.local_addr()));
+    assert_eq!(second.source.kind(), std::io::ErrorKind::AddrInUse);
+}
+
+/// A server process, killed when the test ends early.
+struct Process(Child);
+
+impl Process {
+    fn start(arguments: &[&str]) -> (Self, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis-testkit"));
+        let mut child = command.arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        (Self(child), url)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_command_serves_until_it_is_told_to_stop() {
+    let (mut process, url) = Process::start(&["--port", "0", "--stream", "orders:3"]);
+    let client = client(&url);
+    put_at(&client, 0, "x").await;
+    let shards = client.list_shards().stream_name(STREAM).send().await.unwrap();
+    assert_eq!(shards.shards().len(), 3);
+    let terminated = Command::new("kill").arg(process.0.id().to_string()).status().unwrap();
+    assert!(terminated.success());
+    let ended = tokio::task::spawn_blocking(move || process.0.wait().unwrap());
+    let ended = tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap().unwrap();
+    assert!(ended.success(), "{ended:?}");
+}
+
+#[test]
+fn the_command_refuses_nonsense_in_one_line_with_exit_code_2() {
+    let (process, url) = Process::start(&["--port", "0"]);
+    let port = url.rsplit(':').next().unwrap();
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "kinesis-testkit serve"),
+        (&["bogus"], "bogus"),
+        (&["serve", "--port", "x"], "--port"),
+        (&["serve", "--stream", "orders"], "NAME:SHARDS"),
+        (&["serve", "--stream", "orders:0"], "1 to 10000"),
+        (&["serve", "--stream", "a b:1"], "`a b`"),
+        (&["serve", "--limits", "some"], "off, aws"),
+        (&["serve", "--port", port], "in use"),
+    ];
+    for (arguments, text) in cases {
+        let output = Command::new(env!("CARGO_BIN_EXE_kinesis-testkit")).args(*arguments).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.lines().count() == 1 && error.contains(text), "{arguments:?}: {error}");
+        assert!(output.stdout.is_empty());
+    }
+    drop(process);
+}
