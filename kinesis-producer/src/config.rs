@@ -1,0 +1,249 @@
+//! How a producer works: limits, times, and what it promises.
+
+use std::time::Duration;
+
+use kinesis_core::Backoff;
+
+use crate::error::BuildError;
+use crate::record::MAX_RECORD_BYTES;
+
+/// The settings of a producer, with the names and defaults that the KPL's users know.
+///
+/// Where the reference connector sets another default than the KPL, the connector's stands (RateLimit 100, at most 10
+/// requests at a time). [`KinesisProducerBuilder::build`](crate::KinesisProducerBuilder::build) checks the ranges.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProducerConfig {
+    pub(crate) aggregation: bool,
+    pub(crate) aggregation_max_count: usize,
+    pub(crate) aggregation_max_size_bytes: usize,
+    pub(crate) collection_max_count: usize,
+    pub(crate) collection_max_size_bytes: usize,
+    pub(crate) rate_limit: u64,
+    pub(crate) record_max_buffered_time: Duration,
+    pub(crate) record_ttl: Duration,
+    pub(crate) max_requests_in_flight: usize,
+    pub(crate) queue_limit_records: usize,
+    pub(crate) queue_limit_bytes: usize,
+    pub(crate) fail_on_error: bool,
+    pub(crate) ordered: bool,
+    pub(crate) backoff: Backoff,
+    pub(crate) map_max_age: Duration,
+}
+
+impl Default for ProducerConfig {
+    fn default() -> Self {
+        Self {
+            aggregation: true,
+            aggregation_max_count: u32::MAX as usize,
+            aggregation_max_size_bytes: 51_200,
+            collection_max_count: 500,
+            collection_max_size_bytes: 5 * 1024 * 1024,
+            rate_limit: 100,
+            record_max_buffered_time: Duration::from_millis(100),
+            record_ttl: Duration::from_secs(30),
+            max_requests_in_flight: 10,
+            queue_limit_records: 100_000,
+            queue_limit_bytes: 64 * 1024 * 1024,
+            fail_on_error: false,
+            ordered: false,
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5), 2.0),
+            map_max_age: Duration::from_secs(600),
+        }
+    }
+}
+
+impl ProducerConfig {
+    /// Whether user records are packed into aggregates (AggregationEnabled); on by default.
+    ///
+    /// Off, each user record is a Kinesis record, which every reader understands; the limits per shard still hold.
+    pub fn aggregation(mut self, enabled: bool) -> Self {
+        self.aggregation = enabled;
+        self
+    }
+
+    /// The most user records in an aggregate (AggregationMaxCount); practically unlimited by default.
+    ///
+    /// Firehose splits records with at most 500 members (Firehose documentation).
+    pub fn aggregation_max_count(mut self, count: usize) -> Self {
+        self.aggregation_max_count = count;
+        self
+    }
+
+    /// The most bytes of an aggregate (AggregationMaxSize), 64 to 10,485,760; 51,200 by default.
+    ///
+    /// A larger user record goes alone. Never more than the stream's own limit is used.
+    pub fn aggregation_max_size_bytes(mut self, size: usize) -> Self {
+        self.aggregation_max_size_bytes = size;
+        self
+    }
+
+    /// The most Kinesis records in a request (CollectionMaxCount), 1 to 500; 500 by default.
+    pub fn collection_max_count(mut self, count: usize) -> Self {
+        self.collection_max_count = count;
+        self
+    }
+
+    /// The most bytes of data and partition keys in a request (CollectionMaxSize), at least 52,224; 5 MiB by default.
+    ///
+    /// A larger Kinesis record goes alone.
+    pub fn collection_max_size_bytes(mut self, size: usize) -> Self {
+        self.collection_max_size_bytes = size;
+        self
+    }
+
+    /// The share of a shard's 1,000 records/s and 1 MiB/s to use, in percent (RateLimit), at least 1; 100 by default.
+    ///
+    /// Less leaves room for other producers of the stream; more makes sense only where the service throttles less than
+    /// it says.
+    pub fn rate_limit(mut self, percent: u64) -> Self {
+        self.rate_limit = percent;
+        self
+    }
+
+    /// How long a record may wait for others to share its aggregate (RecordMaxBufferedTime); 100 ms by default.
+    ///
+    /// A target for an idle shard, not a limit: where the rate limit or a request is the bottleneck, records wait longer.
+    pub fn record_max_buffered_time(mut self, time: Duration) -> Self {
+        self.record_max_buffered_time = time;
+        self
+    }
+
+    /// How long a record is tried, from its put (RecordTtl), at least 100 ms; 30 s by default.
+    ///
+    /// [`Duration::MAX`] means for ever. An attempt under way is not cut short, and its success counts.
+    pub fn record_ttl(mut self, ttl: Duration) -> Self {
+        self.record_ttl = ttl;
+        self
+    }
+
+    /// The most PutRecords requests at a time over all streams (ThreadPoolSize), at least 1; 10 by default.
+    pub fn max_requests_in_flight(mut self, count: usize) -> Self {
+        self.max_requests_in_flight = count;
+        self
+    }
+
+    /// The most records without an outcome; 100,000 by default. A put waits for room.
+    pub fn queue_limit_records(mut self, count: usize) -> Self {
+        self.queue_limit_records = count;
+        self
+    }
+
+    /// The most bytes, data and keys, without an outcome; 64 MiB by default. A put waits for room.
+    ///
+    /// What is on its way to the service stands in memory up to three times more: as an aggregate, as an argument of
+    /// the SDK, and as the text of the request.
+    pub fn queue_limit_bytes(mut self, size: usize) -> Self {
+        self.queue_limit_bytes = size;
+        self
+    }
+
+    /// Whether a record that was not stored fails the next put, flush or close; off by default.
+    ///
+    /// Each failure is surfaced once. Off, failures are counted, logged, and in the record's outcome.
+    pub fn fail_on_error(mut self, enabled: bool) -> Self {
+        self.fail_on_error = enabled;
+        self
+    }
+
+    /// Whether the records of a partition key are stored in the order of their puts; off by default.
+    ///
+    /// On, a shard has one Kinesis record on its way at a time, so that a shard takes one aggregate per round trip.
+    /// Duplicates may still occur, as replays of a run that is already stored. All records of a key must carry the same
+    /// explicit hash key, or none. See the crate's documentation for what happens after an unknown outcome.
+    pub fn ordered(mut self, enabled: bool) -> Self {
+        self.ordered = enabled;
+        self
+    }
+
+    /// The waits after throttles and failures; 100 ms growing by 2 to 5 s, with full jitter, by default.
+    pub fn retry_backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// The age at which a used shard map is refreshed without a reason; 10 minutes by default.
+    pub fn shard_map_max_age(mut self, age: Duration) -> Self {
+        self.map_max_age = age;
+        self
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), BuildError> {
+        let size = |setting, value, allowed| Err(BuildError::OutOfRange { setting, value, allowed });
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        if self.aggregation_max_count == 0 {
+            return size("aggregation_max_count", 0, "at least 1");
+        }
+        if !(64..=MAX_RECORD_BYTES).contains(&self.aggregation_max_size_bytes) {
+            let value = self.aggregation_max_size_bytes as u64;
+            return size("aggregation_max_size_bytes", value, "64 to 10485760");
+        }
+        if !(1..=500).contains(&self.collection_max_count) {
+            return size("collection_max_count", self.collection_max_count as u64, "1 to 500");
+        }
+        if self.collection_max_size_bytes < 52_224 {
+            return size("collection_max_size_bytes", self.collection_max_size_bytes as u64, "at least 52224");
+        }
+        if self.rate_limit == 0 {
+            return size("rate_limit", 0, "at least 1 percent");
+        }
+        if self.record_ttl < Duration::from_millis(100) {
+            return size("record_ttl", millis(self.record_ttl), "at least 100 ms");
+        }
+        if self.record_ttl <= self.record_max_buffered_time {
+            let value = millis(self.record_ttl);
+            return size(
+                "record_ttl",
+                value,
+                "more than record_max_buffered_time, or every record expires in its buffer",
+            );
+        }
+        for (setting, value) in [
+            ("max_requests_in_flight", self.max_requests_in_flight),
+            ("queue_limit_records", self.queue_limit_records),
+            ("queue_limit_bytes", self.queue_limit_bytes),
+        ] {
+            if value == 0 {
+                return size(setting, 0, "at least 1");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(config: ProducerConfig) -> &'static str {
+        match config.validate() {
+            Err(BuildError::OutOfRange { setting, .. }) => setting,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        ProducerConfig::default().validate().unwrap();
+        ProducerConfig::default().record_ttl(Duration::MAX).validate().unwrap();
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        let config = ProducerConfig::default;
+        assert_eq!(refused(config().aggregation_max_size_bytes(63)), "aggregation_max_size_bytes");
+        assert_eq!(refused(config().aggregation_max_count(0)), "aggregation_max_count");
+        assert_eq!(refused(config().collection_max_count(501)), "collection_max_count");
+        assert_eq!(refused(config().collection_max_size_bytes(52_223)), "collection_max_size_bytes");
+        assert_eq!(refused(config().rate_limit(0)), "rate_limit");
+        assert_eq!(refused(config().record_ttl(Duration::from_millis(99))), "record_ttl");
+        assert_eq!(refused(config().max_requests_in_flight(0)), "max_requests_in_flight");
+        assert_eq!(refused(config().queue_limit_records(0)), "queue_limit_records");
+        assert_eq!(refused(config().queue_limit_bytes(0)), "queue_limit_bytes");
+    }
+
+    #[test]
+    fn a_record_that_would_expire_in_its_buffer_is_refused() {
+        let config = ProducerConfig::default().record_max_buffered_time(Duration::from_secs(30));
+        assert_eq!(refused(config), "record_ttl");
+    }
+}

@@ -1,0 +1,230 @@
+//! The one task that carries out what the pipeline decides.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
+use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use aws_smithy_types::Blob;
+use kinesis_core::{KinesisClient, ListShardsScope, RequestError, RequestErrorKind, Shard, StreamName};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::pipeline::{Action, Pipeline, RequestEntry, StreamInfo};
+use crate::queue::Command;
+use crate::shared::Shared;
+
+/// Commands taken at once, so that answers and timers get their turn under load.
+const COMMANDS_AT_ONCE: usize = 1024;
+
+/// The record limit of a stream that does not say otherwise (AWS quota page).
+const DEFAULT_RECORD_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// How long to sleep when nothing is due.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// What a request of the engine came to.
+#[derive(Debug)]
+enum Done {
+    Opened(StreamName, Result<StreamInfo, RequestError>),
+    Shards(StreamName, Result<Vec<Shard>, RequestError>),
+    Put(u64, Result<PutRecordsOutput, RequestError>),
+}
+
+/// Drives the pipeline: commands in, requests out, timers.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    client: KinesisClient,
+    pipeline: Pipeline,
+    shared: Arc<Shared>,
+    requests: JoinSet<Done>,
+    commands: VecDeque<Command>,
+    flushes: Vec<(u64, oneshot::Sender<()>)>,
+    closing: Option<u64>,
+    closers: Vec<oneshot::Sender<()>>,
+}
+
+impl Engine {
+    pub(crate) fn new(client: KinesisClient, pipeline: Pipeline, shared: Arc<Shared>) -> Self {
+        Self {
+            client,
+            pipeline,
+            shared,
+            requests: JoinSet::new(),
+            commands: VecDeque::new(),
+            flushes: Vec::new(),
+            closing: None,
+            closers: Vec::new(),
+        }
+    }
+
+    /// Runs until the producer is closed.
+    pub(crate) async fn run(mut self) {
+        let _end = EndOnDrop(Arc::clone(&self.shared));
+        while !self.turn() {
+            self.wait().await;
+        }
+        self.requests.shutdown().await;
+        for closer in self.closers.drain(..) {
+            // The caller may have stopped waiting.
+            let _ = closer.send(());
+        }
+    }
+
+    /// Does everything that can be done now; whether that was all for good.
+    fn turn(&mut self) -> bool {
+        let now = Instant::now();
+        self.take_commands(now);
+        while let Some(done) = self.requests.try_join_next() {
+            self.finish(done, now);
+        }
+        self.pipeline.advance(now);
+        while let Some(action) = self.pipeline.next_action(now) {
+            self.start(action);
+        }
+        self.publish();
+        self.settle()
+    }
+
+    async fn wait(&mut self) {
+        if !self.commands.is_empty() {
+            tokio::task::yield_now().await;
+            return;
+        }
+        let now = Instant::now();
+        let deadline = self.pipeline.next_deadline(now).unwrap_or(now + IDLE);
+        let done = tokio::select! {
+            biased;
+            Some(done) = self.requests.join_next() => Some(done),
+            () = self.shared.queue.work() => None,
+            () = sleep_until(deadline) => None,
+        };
+        if let Some(done) = done {
+            self.finish(done, Instant::now());
+        }
+    }
+
+    fn take_commands(&mut self, now: Instant) {
+        if self.commands.is_empty() {
+            self.shared.queue.take(&mut self.commands);
+        }
+        for _ in 0..COMMANDS_AT_ONCE {
+            let Some(command) = self.commands.pop_front() else { break };
+            match command {
+                Command::Put(incoming) => self.pipeline.accept(incoming, now),
+                Command::Acknowledge(stream, key) => self.pipeline.acknowledge(&stream, &key),
+                Command::Flush(done) => {
+                    let generation = self.pipeline.flush(now);
+                    self.flushes.push((generation, done));
+                }
+                Command::Close(done) => {
+                    self.closing = Some(self.pipeline.flush(now));
+                    self.closers.push(done);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, done: Result<Done, tokio::task::JoinError>, now: Instant) {
+        match done {
+            Ok(Done::Opened(stream, info)) => self.pipeline.on_opened(&stream, info, now),
+            Ok(Done::Shards(stream, shards)) => self.pipeline.on_shards(&stream, shards, now),
+            Ok(Done::Put(id, answer)) => self.pipeline.on_answer(id, answer, now),
+            // A bug below: what it was about can no longer be told, so that every outcome becomes unknown.
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, action: Action) {
+        let client = self.client.clone();
+        match action {
+            Action::Open(stream) => {
+                self.requests.spawn(async move {
+                    let info = look_up(&client, &stream).await;
+                    Done::Opened(stream, info)
+                });
+            }
+            Action::ReadShards(stream) => {
+                self.requests.spawn(async move {
+                    let shards = client.list_shards(&stream, ListShardsScope::All).await;
+                    Done::Shards(stream, shards)
+                });
+            }
+            Action::Put { id, stream, entries } => {
+                self.requests.spawn(async move {
+                    let records = entries.into_iter().map(to_sdk).collect();
+                    Done::Put(id, client.put_records(&stream, records).await)
+                });
+            }
+        }
+    }
+
+    /// Makes what has changed visible to the callers.
+    fn publish(&mut self) {
+        *self.shared.stats.lock() = *self.pipeline.stats();
+        if let Some(failures) = self.pipeline.take_failures() {
+            self.shared.report(failures);
+        }
+        let (records, bytes) = self.pipeline.take_released();
+        self.shared.queue.release(records, bytes);
+    }
+
+    /// Answers the flushes that are over; whether the producer is closed.
+    fn settle(&mut self) -> bool {
+        if self.flushes.is_empty() && self.closing.is_none() {
+            return false;
+        }
+        let pipeline = &mut self.pipeline;
+        let is_over = |(generation, _): &mut (u64, oneshot::Sender<()>)| pipeline.is_settled(*generation);
+        for (_, done) in self.flushes.extract_if(.., is_over) {
+            // The caller may have stopped waiting.
+            let _ = done.send(());
+        }
+        if self.flushes.is_empty() && self.closing.is_none() {
+            self.pipeline.end_flush();
+        }
+        self.closing.is_some_and(|generation| self.pipeline.is_settled(generation))
+    }
+}
+
+/// Closes the queue however the engine ends, so that no caller waits for ever.
+struct EndOnDrop(Arc<Shared>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.queue.end();
+    }
+}
+
+/// Finds out what must be known of a stream.
+async fn look_up(client: &KinesisClient, stream: &StreamName) -> Result<StreamInfo, RequestError> {
+    let (record_limit_bytes, by_partition_key) = match client.describe_stream_summary(stream).await {
+        Ok(summary) => (summary.max_record_size_bytes, summary.uses_partition_keys),
+        // Producers often may write and list, and no more.
+        Err(error) if error.kind() == RequestErrorKind::AccessDenied => {
+            tracing::warn!(%stream, %error, "the stream's record limit is not readable; taken as 1 MiB");
+            (DEFAULT_RECORD_LIMIT_BYTES, true)
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(StreamInfo {
+        record_limit_bytes,
+        by_partition_key,
+        shards: client.list_shards(stream, ListShardsScope::All).await?,
+    })
+}
+
+fn to_sdk(entry: RequestEntry) -> PutRecordsRequestEntry {
+    PutRecordsRequestEntry::builder()
+        .data(Blob::new(entry.data.to_vec()))
+        .partition_key(entry.partition_key)
+        .explicit_hash_key(entry.explicit_hash_key.to_string())
+        .build()
+        .expect("invariant: data and partition key are set above")
+}

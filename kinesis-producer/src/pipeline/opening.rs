@@ -1,0 +1,133 @@
+//! A stream before its limits and its shards are known.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kinesis_core::{Backoff, RequestError, Shard, StreamName};
+use tokio::time::Instant;
+
+use super::backoff::Pause;
+use super::stream::Context;
+use super::time::{after, earliest};
+use super::unit::QueuedRecord;
+use crate::outcome::FailureCause;
+
+/// What must be known of a stream before records can be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamInfo {
+    /// The most that a record may hold, data and partition key together.
+    pub(crate) record_limit_bytes: usize,
+    /// Whether partition keys decide the shard.
+    pub(crate) by_partition_key: bool,
+    /// All shards, closed ones too.
+    pub(crate) shards: Vec<Shard>,
+}
+
+/// The records that wait while a stream is looked up.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    waiting: VecDeque<QueuedRecord>,
+    running: bool,
+    pause: Pause,
+    last: Option<Arc<str>>,
+}
+
+impl Opening {
+    pub(crate) fn accept(&mut self, record: QueuedRecord) {
+        self.waiting.push_back(record);
+    }
+
+    /// When to look the stream up, if that is wanted.
+    pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
+        (!self.running && !self.waiting.is_empty()).then(|| self.pause.until(now).unwrap_or(now))
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.running = true;
+    }
+
+    /// Takes note of a look-up that failed: for good with all that waits, or until it is tried again.
+    pub(crate) fn fail(&mut self, stream: &StreamName, error: RequestError, backoff: &Backoff, ctx: &mut Context<'_>) {
+        self.running = false;
+        if error.is_retryable() {
+            tracing::debug!(%stream, %error, "looking up the stream again");
+            self.last = Some(error.to_string().into());
+            self.pause.fail(ctx.now, ctx.now, backoff, ctx.random);
+            return;
+        }
+        tracing::warn!(%stream, %error, records = self.waiting.len(), "records not stored");
+        self.pause.succeed();
+        for record in self.waiting.drain(..) {
+            ctx.ledger.give_up(record.tracker, stream, FailureCause::Request(error.clone()));
+        }
+    }
+
+    /// Gives up what has waited too long.
+    pub(crate) fn expire(&mut self, stream: &StreamName, ttl: Duration, ctx: &mut Context<'_>) {
+        let now = ctx.now;
+        let is_over = |record: &mut QueuedRecord| after(record.tracker.accepted_at, ttl) <= now;
+        while let Some(record) = self.waiting.pop_front_if(is_over) {
+            let last = self.last.clone().unwrap_or_else(|| "none was made".into());
+            ctx.ledger.give_up(record.tracker, stream, FailureCause::Expired { ttl, last });
+        }
+    }
+
+    pub(crate) fn next_deadline(&self, now: Instant, ttl: Duration) -> Option<Instant> {
+        let expiry = self.waiting.front().map(|record| after(record.tracker.accepted_at, ttl));
+        earliest(expiry, self.due_at(now))
+    }
+
+    pub(crate) fn take_waiting(&mut self) -> VecDeque<QueuedRecord> {
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kinesis_core::{Randomness, RequestErrorKind};
+
+    use super::super::fixtures::{awaited_record, start, stream};
+    use super::super::ledger::Ledger;
+    use super::*;
+    use crate::outcome::Outcome;
+
+    const TTL: Duration = Duration::from_secs(30);
+    const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5), 2.0);
+
+    fn outcome_of(kind: RequestErrorKind, after: Duration) -> Option<Outcome> {
+        let mut ledger = Ledger::default();
+        ledger.open();
+        let mut random = Randomness::from_seed(1).stream("retry");
+        let mut opening = Opening::default();
+        let (record, mut outcome) = awaited_record(0, "k", b"x", start());
+        opening.accept(record);
+        assert_eq!(opening.due_at(start()), Some(start()));
+        opening.start();
+        assert_eq!(opening.due_at(start()), None, "one look-up at a time");
+        let mut ctx = Context { now: start(), ledger: &mut ledger, random: &mut random, urgent: false };
+        let error = RequestError::new("DescribeStreamSummary", "orders", kind, None, "no");
+        opening.fail(&stream(), error, &BACKOFF, &mut ctx);
+        ctx.now = start() + after;
+        opening.expire(&stream(), TTL, &mut ctx);
+        outcome.try_recv().ok()
+    }
+
+    #[test]
+    fn a_missing_stream_fails_what_waits_at_once_and_by_name() {
+        let Some(Outcome::Failed { cause, .. }) = outcome_of(RequestErrorKind::NotFound, Duration::ZERO) else {
+            panic!("it must fail");
+        };
+        assert!(cause.to_string().contains("orders"), "{cause}");
+    }
+
+    #[test]
+    fn an_endpoint_that_does_not_answer_is_tried_until_the_record_expires() {
+        let early = outcome_of(RequestErrorKind::Unreachable, TTL - Duration::from_millis(1));
+        assert!(early.is_none(), "{early:?}");
+        let Some(Outcome::Failed { cause, .. }) = outcome_of(RequestErrorKind::Unreachable, TTL) else {
+            panic!("it must fail");
+        };
+        assert!(cause.to_string().contains("check the endpoint"), "{cause}");
+    }
+}

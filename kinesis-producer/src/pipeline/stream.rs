@@ -1,0 +1,374 @@
+//! One stream: its lanes, its collector, its shard map.
+
+mod answer;
+mod remap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use kinesis_core::{RandomStream, SequenceNumber, ShardId, StreamName};
+use tokio::time::Instant;
+
+use super::aggregate::AggregationLimits;
+use super::backoff::Pause;
+use super::collect::{CollectionLimits, Collector};
+use super::lane::Lane;
+use super::ledger::Ledger;
+use super::limit::ShardLimiter;
+use super::opening::StreamInfo;
+use super::order::OrderGuard;
+use super::shard_map::{MapRefresh, Route, ShardMap};
+use super::time::{after, earliest};
+use super::unit::{QueuedRecord, Unit};
+use crate::config::ProducerConfig;
+use crate::outcome::FailureCause;
+
+/// What every decision is given.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) ledger: &'a mut Ledger,
+    pub(crate) random: &'a mut RandomStream,
+    /// Whether a flush waits, so that nothing should be collected for long.
+    pub(crate) urgent: bool,
+}
+
+/// An aggregate that is stored in a shard that may not be its own.
+#[derive(Debug)]
+struct Landed {
+    unit: Unit,
+    shard: ShardId,
+    sequence_number: SequenceNumber,
+    started: Instant,
+    duration: std::time::Duration,
+}
+
+/// A stream whose limits and shards are known.
+#[derive(Debug)]
+pub(crate) struct OpenStream {
+    name: StreamName,
+    config: Arc<ProducerConfig>,
+    record_limit_bytes: usize,
+    by_partition_key: bool,
+    map: ShardMap,
+    refresh: MapRefresh,
+    map_pause: Pause,
+    /// One for each route of the map, at the same index.
+    lanes: Vec<Lane>,
+    wakes: BTreeSet<(Instant, usize)>,
+    /// Lanes that could send, had the collector room; each at most once.
+    stalled: VecDeque<usize>,
+    collector: Collector,
+    pause: Pause,
+    /// Aggregates that a newer shard map will judge.
+    landed: Vec<Landed>,
+    /// Whether the stream may have been deleted and created again, so that the map may mean other shards.
+    is_suspect: bool,
+    order: OrderGuard,
+}
+
+impl OpenStream {
+    /// Opens a stream; nothing where none of its shards is open.
+    pub(crate) fn new(name: StreamName, config: Arc<ProducerConfig>, info: &StreamInfo, now: Instant) -> Option<Self> {
+        let map = ShardMap::new(&info.shards, info.by_partition_key)?;
+        let mut stream = Self {
+            name,
+            record_limit_bytes: info.record_limit_bytes,
+            by_partition_key: info.by_partition_key,
+            refresh: MapRefresh::new(now),
+            map_pause: Pause::default(),
+            lanes: Vec::new(),
+            wakes: BTreeSet::new(),
+            stalled: VecDeque::new(),
+            collector: Collector::new(CollectionLimits::new(&config)),
+            pause: Pause::default(),
+            landed: Vec::new(),
+            is_suspect: false,
+            order: OrderGuard::default(),
+            map,
+            config,
+        };
+        let routes = stream.map.routes().to_vec();
+        stream.lanes = routes.into_iter().map(|route| stream.new_lane(route, now)).collect();
+        Some(stream)
+    }
+
+    fn new_lane(&self, route: Route, now: Instant) -> Lane {
+        // The outer partition key of an aggregate is one byte of the stream's limit.
+        let max_size_bytes = self.config.aggregation_max_size_bytes.min(self.record_limit_bytes.saturating_sub(1));
+        let aggregation = AggregationLimits {
+            enabled: self.config.aggregation && self.by_partition_key,
+            max_count: self.config.aggregation_max_count,
+            max_size_bytes,
+        };
+        let limiter = ShardLimiter::new(self.config.rate_limit, route.weight, now);
+        Lane::new(route, aggregation, limiter, self.config.ordered)
+    }
+
+    /// Takes a record in.
+    pub(crate) fn accept(&mut self, record: QueuedRecord, ctx: &mut Context<'_>) {
+        if let Some(cause) = self.refusal(&record) {
+            ctx.ledger.give_up(record.tracker, &self.name, cause);
+            return;
+        }
+        let index = self.map.predict(record.hash_key);
+        if self.lanes[index].add(record) {
+            self.advance_lane(index, ctx);
+        }
+    }
+
+    fn refusal(&self, record: &QueuedRecord) -> Option<FailureCause> {
+        let size_bytes = record.tracker.size_bytes as usize;
+        if size_bytes > self.record_limit_bytes {
+            return Some(FailureCause::RecordTooLarge { size_bytes, limit_bytes: self.record_limit_bytes });
+        }
+        if self.config.ordered && !self.by_partition_key {
+            return Some(FailureCause::OrderUnavailable);
+        }
+        (self.config.ordered && self.order.is_broken(&record.partition_key)).then_some(FailureCause::OrderBroken)
+    }
+
+    /// Accepts records of a key again whose order was broken.
+    pub(crate) fn acknowledge(&mut self, partition_key: &str) {
+        self.order.acknowledge(partition_key);
+    }
+
+    /// Lets everything that waits for company go.
+    pub(crate) fn flush(&mut self, ctx: &mut Context<'_>) {
+        self.lanes.iter_mut().for_each(Lane::flush);
+        self.collector.flush(ctx.now);
+        self.advance_all(ctx);
+    }
+
+    /// Does what time alone makes due.
+    pub(crate) fn advance(&mut self, ctx: &mut Context<'_>) {
+        while let Some(&(wake, index)) = self.wakes.first() {
+            if wake > ctx.now {
+                break;
+            }
+            self.wakes.pop_first();
+            self.lanes[index].wake = None;
+            self.advance_lane(index, ctx);
+        }
+        self.expire_collected(ctx);
+        self.expire_landed(ctx);
+    }
+
+    /// When [`advance`](Self::advance), [`take_request`](Self::take_request) or a reading of the map is due.
+    pub(crate) fn next_deadline(&self, now: Instant, may_send: bool) -> Option<Instant> {
+        let wake = self.wakes.first().map(|(wake, _)| *wake);
+        let waiting = self.landed.iter().map(|landed| landed.unit.accepted_at());
+        let oldest = earliest(self.collector.oldest(), waiting.min());
+        let expiry = oldest.map(|oldest| after(oldest, self.config.record_ttl));
+        let request = if may_send { self.request_due_at(now) } else { None };
+        earliest(earliest(wake, expiry), earliest(request, self.map_due_at(now)))
+    }
+
+    fn request_due_at(&self, now: Instant) -> Option<Instant> {
+        let due = self.collector.due_at(now)?;
+        Some(self.pause.until(now).map_or(due, |until| until.max(due)))
+    }
+
+    /// When to read the shard map, if that is wanted.
+    pub(crate) fn map_due_at(&self, now: Instant) -> Option<Instant> {
+        let due = self.refresh.due_at()?;
+        Some(self.map_pause.until(now).map_or(due, |until| until.max(due)))
+    }
+
+    /// Takes note that the shard map is being read.
+    pub(crate) fn start_map_reading(&mut self) {
+        self.refresh.start();
+    }
+
+    /// A request that is due.
+    pub(crate) fn take_request(&mut self, ctx: &mut Context<'_>) -> Option<Vec<Unit>> {
+        if self.request_due_at(ctx.now)? > ctx.now {
+            return None;
+        }
+        let units = self.collector.take(ctx.now)?;
+        self.resume_stalled(ctx);
+        Some(units)
+    }
+
+    /// Gives lanes that waited for room their turn, the longest first.
+    fn resume_stalled(&mut self, ctx: &mut Context<'_>) {
+        while !self.collector.is_full() {
+            let Some(index) = self.stalled.pop_front() else { break };
+            self.advance_lane(index, ctx);
+        }
+    }
+
+    fn advance_all(&mut self, ctx: &mut Context<'_>) {
+        for index in 0..self.lanes.len() {
+            self.advance_lane(index, ctx);
+        }
+    }
+
+    /// Moves what may go from a lane to the collector, and sets when to look again.
+    fn advance_lane(&mut self, index: usize, ctx: &mut Context<'_>) {
+        self.refresh.request_if_older(self.config.map_max_age, ctx.now);
+        while let Some(unit) = self.lanes[index].take_expired(ctx.now, self.config.record_ttl) {
+            self.expire_in_lane(unit, index, ctx);
+        }
+        let mut stalled = false;
+        while !self.is_held(index) && self.lanes[index].is_ready(ctx.now, self.config.record_max_buffered_time) {
+            if self.collector.is_full() {
+                stalled = true;
+                break;
+            }
+            let Some(unit) = self.lanes[index].take(ctx.now) else { break };
+            self.collector.push(unit, index, ctx.now);
+            if ctx.urgent {
+                self.collector.flush(ctx.now);
+            }
+        }
+        self.stalled.retain(|other| *other != index);
+        if stalled {
+            self.stalled.push_back(index);
+        }
+        self.set_wake(index, ctx.now);
+    }
+
+    /// Whether the lane may not send whatever the time: for the order's sake, or for want of room.
+    fn is_held(&self, index: usize) -> bool {
+        let lane = &self.lanes[index];
+        self.config.ordered && (lane.out > 0 || self.order.holds(&lane.route().range))
+    }
+
+    fn set_wake(&mut self, index: usize, now: Instant) {
+        let held = self.is_held(index) || self.stalled.contains(&index);
+        let lane = &mut self.lanes[index];
+        let wake = lane.next_wake(now, self.config.record_max_buffered_time, self.config.record_ttl, held);
+        if wake == lane.wake {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut lane.wake, wake) {
+            self.wakes.remove(&(before, index));
+        }
+        self.wakes.extend(wake.map(|wake| (wake, index)));
+    }
+
+    fn expire_in_lane(&mut self, unit: Unit, index: usize, ctx: &mut Context<'_>) {
+        let alive = self.settle(unit, ctx);
+        self.lanes[index].return_records(alive);
+    }
+
+    fn expire_collected(&mut self, ctx: &mut Context<'_>) {
+        let (now, ttl) = (ctx.now, self.config.record_ttl);
+        if self.collector.oldest().is_none_or(|oldest| after(oldest, ttl) > now) {
+            return;
+        }
+        for unit in self.collector.extract(now, |unit| after(unit.accepted_at(), ttl) <= now) {
+            let home = self.release(&unit);
+            let alive = self.settle(unit, ctx);
+            self.redistribute(alive, ctx);
+            home.into_iter().for_each(|index| self.advance_lane(index, ctx));
+        }
+        self.resume_stalled(ctx);
+    }
+
+    /// Gives up the members whose time is up, and those whose order is broken by that; the others stay.
+    fn settle(&mut self, unit: Unit, ctx: &mut Context<'_>) -> Vec<QueuedRecord> {
+        let (now, ttl) = (ctx.now, self.config.record_ttl);
+        let is_over = |accepted_at| after(accepted_at, ttl) <= now;
+        let youngest = unit.members.iter().map(|member| member.tracker.accepted_at).max();
+        if !self.config.ordered && youngest.is_some_and(is_over) {
+            let last = unit.history.last();
+            for tracker in unit.into_trackers() {
+                let last = Arc::clone(&last);
+                ctx.ledger.give_up(tracker, &self.name, FailureCause::Expired { ttl, last });
+            }
+            return Vec::new();
+        }
+        self.settle_records(unit.dissolve(), ctx)
+    }
+
+    /// The same for records in the order of their puts.
+    fn settle_records(&mut self, records: Vec<QueuedRecord>, ctx: &mut Context<'_>) -> Vec<QueuedRecord> {
+        let (now, ttl) = (ctx.now, self.config.record_ttl);
+        let mut alive = Vec::with_capacity(records.len());
+        let mut broken = false;
+        for record in records {
+            let cause = if self.config.ordered && self.order.is_broken(&record.partition_key) {
+                FailureCause::OrderBroken
+            } else if after(record.tracker.accepted_at, ttl) <= now {
+                let last =
+                    record.tracker.history.as_ref().map_or_else(|| "none was made".into(), |history| history.last());
+                FailureCause::Expired { ttl, last }
+            } else {
+                alive.push(record);
+                continue;
+            };
+            broken |= self.give_up_record(record, cause, ctx);
+        }
+        if broken {
+            self.purge(ctx);
+            alive = self.settle_records(alive, ctx);
+        }
+        alive
+    }
+
+    /// Gives a record up; whether that breaks its key's order.
+    fn give_up_record(&mut self, record: QueuedRecord, cause: FailureCause, ctx: &mut Context<'_>) -> bool {
+        let unknown = ctx.ledger.give_up(record.tracker, &self.name, cause);
+        unknown && self.config.ordered && self.order.break_key(&record.partition_key)
+    }
+
+    /// Gives up what waits of keys whose order is broken.
+    fn purge(&mut self, ctx: &mut Context<'_>) {
+        for index in 0..self.lanes.len() {
+            let mut alive = Vec::new();
+            for record in self.lanes[index].drain() {
+                if self.order.is_broken(&record.partition_key) {
+                    self.give_up_record(record, FailureCause::OrderBroken, ctx);
+                } else {
+                    alive.push(record);
+                }
+            }
+            self.lanes[index].return_records(alive);
+            self.set_wake(index, ctx.now);
+        }
+    }
+
+    /// Gives a Kinesis record up with all its members.
+    fn give_up_unit(&mut self, unit: Unit, cause: &FailureCause, ctx: &mut Context<'_>) {
+        if !self.config.ordered {
+            for tracker in unit.into_trackers() {
+                ctx.ledger.give_up(tracker, &self.name, cause.clone());
+            }
+            return;
+        }
+        let mut broken = false;
+        for record in unit.dissolve() {
+            broken |= self.give_up_record(record, cause.clone(), ctx);
+        }
+        if broken {
+            self.purge(ctx);
+        }
+    }
+
+    /// Puts records into the lanes that they belong to now, before what waits there.
+    fn redistribute(&mut self, records: Vec<QueuedRecord>, ctx: &mut Context<'_>) {
+        let mut by_lane = BTreeMap::<_, Vec<_>>::new();
+        for record in records {
+            by_lane.entry(self.map.predict(record.hash_key)).or_default().push(record);
+        }
+        for (index, records) in by_lane {
+            self.lanes[index].return_records(records);
+            self.advance_lane(index, ctx);
+        }
+    }
+
+    /// Takes note that a Kinesis record is judged or taken back; the lane that it left, where that is still there.
+    fn release(&mut self, unit: &Unit) -> Option<usize> {
+        let origin = unit.origin.as_ref()?;
+        let index = self.map.predict(origin.range.end());
+        if self.lanes[index].route() == origin {
+            self.lanes[index].out -= 1;
+            return Some(index);
+        }
+        self.order.remove_foreign(&origin.range);
+        None
+    }
+}

@@ -1,0 +1,76 @@
+//! A new shard map: lanes come and go, and what waited moves.
+
+use std::collections::BTreeMap;
+
+use kinesis_core::{RequestError, Shard};
+
+use super::{Context, OpenStream};
+use crate::outcome::FailureCause;
+use crate::pipeline::shard_map::ShardMap;
+use crate::pipeline::unit::Unit;
+
+impl OpenStream {
+    /// Takes a reading of the shard map; until here the old one served.
+    pub(crate) fn on_map(&mut self, reading: Result<Vec<Shard>, RequestError>, ctx: &mut Context<'_>) {
+        self.refresh.finish(ctx.now);
+        let map = match reading {
+            Ok(shards) => ShardMap::new(&shards, self.by_partition_key),
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(stream = %self.name, %error, "reading the shard map again");
+                None
+            }
+            Err(error) => {
+                tracing::warn!(stream = %self.name, %error, "the shard map is not readable; the old one serves");
+                self.map_pause.fail(ctx.now, ctx.now, &self.config.backoff, ctx.random);
+                self.give_up_landed(&FailureCause::Request(error), ctx);
+                return;
+            }
+        };
+        let Some(map) = map else {
+            self.map_pause.fail(ctx.now, ctx.now, &self.config.backoff, ctx.random);
+            self.refresh.request_again();
+            return;
+        };
+        ctx.ledger.stats.shard_map_reads += 1;
+        self.map_pause.succeed();
+        self.is_suspect = false;
+        if map.routes() == self.map.routes() {
+            self.map = map;
+        } else {
+            self.change_map(map, ctx);
+        }
+        self.judge_landed(ctx);
+    }
+
+    /// Keeps the lanes of the shards that stay, and moves what waits in the others.
+    fn change_map(&mut self, map: ShardMap, ctx: &mut Context<'_>) {
+        tracing::info!(stream = %self.name, shards = map.routes().len(), "the shard map has changed");
+        let leaves = |unit: &Unit| !unit.origin.as_ref().is_some_and(|origin| map.routes().contains(origin));
+        let mut moved = Vec::new();
+        for unit in self.collector.extract(ctx.now, leaves) {
+            self.release(&unit);
+            moved.extend(unit.dissolve());
+        }
+        let old = std::mem::take(&mut self.lanes);
+        let mut old: BTreeMap<_, _> = old.into_iter().map(|lane| (lane.route().range, lane)).collect();
+        let mut lanes = Vec::with_capacity(map.routes().len());
+        for route in map.routes() {
+            let kept = old.remove(&route.range).filter(|lane| lane.route() == route);
+            lanes.push(kept.unwrap_or_else(|| self.new_lane(route.clone(), ctx.now)));
+        }
+        for mut lane in old.into_values() {
+            moved.extend(lane.drain());
+            if self.config.ordered {
+                self.order.add_foreign(lane.route().range, lane.out);
+            }
+        }
+        (self.map, self.lanes) = (map, lanes);
+        self.wakes.clear();
+        self.stalled.clear();
+        self.lanes.iter_mut().for_each(|lane| lane.wake = None);
+        moved.sort_by_key(|record| record.tracker.sequence);
+        let alive = self.settle_records(moved, ctx);
+        self.redistribute(alive, ctx);
+        self.advance_all(ctx);
+    }
+}

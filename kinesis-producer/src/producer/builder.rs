@@ -1,0 +1,62 @@
+//! Putting a producer together.
+
+use std::sync::Arc;
+
+use kinesis_core::{KinesisClient, Randomness};
+
+use super::{Inner, KinesisProducer};
+use crate::config::ProducerConfig;
+use crate::engine::Engine;
+use crate::error::BuildError;
+use crate::pipeline::Pipeline;
+use crate::queue::Queue;
+use crate::shared::Shared;
+
+/// Builds a [`KinesisProducer`].
+#[derive(Debug, Default)]
+pub struct KinesisProducerBuilder {
+    client: Option<KinesisClient>,
+    config: ProducerConfig,
+    randomness: Option<Randomness>,
+}
+
+impl KinesisProducerBuilder {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// The client to write with; required.
+    pub fn client(mut self, client: KinesisClient) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// The settings; [`ProducerConfig::default`] where not given.
+    pub fn config(mut self, config: ProducerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where the jitter of retries comes from; the operating system's entropy where not given.
+    pub fn randomness(mut self, randomness: Randomness) -> Self {
+        self.randomness = Some(randomness);
+        self
+    }
+
+    /// Starts the producer on the present tokio runtime.
+    ///
+    /// No request is made until the first record of a stream. Cancel safety: there is nothing to cancel yet.
+    ///
+    /// # Errors
+    /// [`BuildError`] where no client was given or a setting is out of range.
+    pub async fn build(self) -> Result<KinesisProducer, BuildError> {
+        let client = self.client.ok_or(BuildError::NoClient)?;
+        self.config.validate()?;
+        let shared = Arc::new(Shared::new(Queue::new(&self.config), self.config.fail_on_error));
+        let randomness = self.randomness.unwrap_or_else(Randomness::from_entropy);
+        let pipeline = Pipeline::new(self.config, &randomness);
+        let engine = Engine::new(client, pipeline, Arc::clone(&shared));
+        let engine = tokio::spawn(engine.run()).abort_handle();
+        Ok(KinesisProducer { inner: Arc::new(Inner { shared, engine }) })
+    }
+}

@@ -1,0 +1,153 @@
+//! The way into the engine: bounded by records and bytes, and closed for good.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, TryAcquireError, oneshot};
+
+use crate::config::ProducerConfig;
+use crate::pipeline::Incoming;
+use kinesis_core::StreamName;
+
+/// What callers want of the engine.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Put(Incoming),
+    /// Accept records of that key again.
+    Acknowledge(StreamName, String),
+    /// Tell when everything up to here has its outcome.
+    Flush(oneshot::Sender<()>),
+    /// The same, and end.
+    Close(oneshot::Sender<()>),
+}
+
+/// The queue is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+#[derive(Debug, Default)]
+struct Inbox {
+    commands: VecDeque<Command>,
+    takes_no_records: bool,
+    ended: bool,
+}
+
+/// Between the callers and the engine.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    inbox: Mutex<Inbox>,
+    work: Notify,
+    records: Semaphore,
+    bytes: Semaphore,
+    limit_bytes: u32,
+}
+
+/// Room for one record, given back where it is not used.
+#[derive(Debug)]
+pub(crate) struct Room<'a> {
+    records: SemaphorePermit<'a>,
+    bytes: SemaphorePermit<'a>,
+}
+
+impl Queue {
+    pub(crate) fn new(config: &ProducerConfig) -> Self {
+        let limit_bytes = u32::try_from(config.queue_limit_bytes).unwrap_or(u32::MAX);
+        let permits = |limit: usize| Semaphore::new(limit.min(Semaphore::MAX_PERMITS));
+        Self {
+            inbox: Mutex::default(),
+            work: Notify::new(),
+            records: permits(config.queue_limit_records),
+            bytes: permits(limit_bytes as usize),
+            limit_bytes,
+        }
+    }
+
+    /// What a record of that size takes of the bytes: one that is larger than the limit passes alone.
+    pub(crate) fn share(&self, size_bytes: usize) -> u32 {
+        u32::try_from(size_bytes).unwrap_or(u32::MAX).min(self.limit_bytes)
+    }
+
+    /// Waits for room, first come, first served.
+    pub(crate) async fn reserve(&self, size_bytes: usize) -> Result<Room<'_>, Closed> {
+        let records = self.records.acquire().await.map_err(|_| Closed)?;
+        let bytes = self.bytes.acquire_many(self.share(size_bytes)).await.map_err(|_| Closed)?;
+        Ok(Room { records, bytes })
+    }
+
+    /// Takes room where there is some now.
+    pub(crate) fn try_reserve(&self, size_bytes: usize) -> Result<Option<Room<'_>>, Closed> {
+        let room = self.records.try_acquire().and_then(|records| {
+            let bytes = self.bytes.try_acquire_many(self.share(size_bytes))?;
+            Ok(Room { records, bytes })
+        });
+        match room {
+            Ok(room) => Ok(Some(room)),
+            Err(TryAcquireError::NoPermits) => Ok(None),
+            Err(TryAcquireError::Closed) => Err(Closed),
+        }
+    }
+
+    /// Puts a record into its room.
+    pub(crate) fn put(&self, room: Room<'_>, incoming: Incoming) -> Result<(), Closed> {
+        {
+            let mut inbox = self.inbox.lock();
+            if inbox.takes_no_records {
+                return Err(Closed);
+            }
+            inbox.commands.push_back(Command::Put(incoming));
+        }
+        room.records.forget();
+        room.bytes.forget();
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// Sends a command that needs no room.
+    pub(crate) fn command(&self, command: Command) -> Result<(), Closed> {
+        {
+            let mut inbox = self.inbox.lock();
+            if inbox.ended {
+                return Err(Closed);
+            }
+            inbox.commands.push_back(command);
+        }
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// Gives room back.
+    pub(crate) fn release(&self, records: usize, bytes: usize) {
+        if records > 0 {
+            self.records.add_permits(records);
+            self.bytes.add_permits(bytes);
+        }
+    }
+
+    /// Swaps all commands into `commands`, which must be empty.
+    pub(crate) fn take(&self, commands: &mut VecDeque<Command>) {
+        std::mem::swap(&mut self.inbox.lock().commands, commands);
+    }
+
+    /// Waits until there may be commands.
+    pub(crate) async fn work(&self) {
+        self.work.notified().await;
+    }
+
+    /// Refuses records from now on.
+    pub(crate) fn close(&self) {
+        self.inbox.lock().takes_no_records = true;
+        self.records.close();
+        self.bytes.close();
+    }
+
+    /// Refuses everything, and drops what nobody will take any more.
+    pub(crate) fn end(&self) {
+        self.close();
+        let left = {
+            let mut inbox = self.inbox.lock();
+            inbox.ended = true;
+            std::mem::take(&mut inbox.commands)
+        };
+        drop(left);
+    }
+}

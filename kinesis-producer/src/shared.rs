@@ -1,0 +1,60 @@
+//! What the callers and the engine share.
+
+use parking_lot::Mutex;
+
+use crate::error::DeliveryError;
+use crate::queue::Queue;
+use crate::stats::ProducerStats;
+
+/// Failures that were not told yet, to each of those who want to know.
+#[derive(Debug, Default)]
+struct Failures {
+    /// For the next put, flush or close; only where `fail_on_error` is set.
+    caller: Option<DeliveryError>,
+    /// For the next checkpoint.
+    checkpoint: Option<DeliveryError>,
+}
+
+/// Shared between the engine and every clone of the producer.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) queue: Queue,
+    pub(crate) stats: Mutex<ProducerStats>,
+    fail_on_error: bool,
+    failures: Mutex<Failures>,
+}
+
+impl Shared {
+    pub(crate) fn new(queue: Queue, fail_on_error: bool) -> Self {
+        Self { queue, stats: Mutex::default(), fail_on_error, failures: Mutex::default() }
+    }
+
+    /// Takes note of records that were given up.
+    pub(crate) fn report(&self, new: DeliveryError) {
+        let mut failures = self.failures.lock();
+        if self.fail_on_error {
+            merge(&mut failures.caller, &new);
+        }
+        merge(&mut failures.checkpoint, &new);
+    }
+
+    /// The failures since the last call, where callers are to be told.
+    pub(crate) fn take_failures(&self) -> Option<DeliveryError> {
+        if self.fail_on_error { self.failures.lock().caller.take() } else { None }
+    }
+
+    /// The failures since the last checkpoint.
+    pub(crate) fn take_checkpoint_failures(&self) -> Option<DeliveryError> {
+        self.failures.lock().checkpoint.take()
+    }
+}
+
+fn merge(known: &mut Option<DeliveryError>, new: &DeliveryError) {
+    match known {
+        None => *known = Some(new.clone()),
+        Some(known) => {
+            known.failed += new.failed;
+            known.unknown += new.unknown;
+        }
+    }
+}
