@@ -1,2 +1,49 @@
-//! x
-fn main(){}
+//! The workspace's commands: `cargo xtask ci | tidy | demo | package-check`.
+
+mod cargo;
+mod ci;
+mod console;
+mod demo;
+mod package_check;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The workspace's commands.
+
+Usage: cargo xtask COMMAND
+
+Commands:
+  demo [OPTIONS]  Builds the demo with optimisation and runs it; `cargo xtask demo --help` lists its options
+  ci              Everything that must hold before a change lands, with a table of times at the end
+  tidy            Layers, lengths and house rules alone, in a second
+  package-check   Packs every crate in publish order and builds it from its package, without upload
+  help            This text
+
+Paths are relative to the current directory. Exit codes: 0 all is well, 1 a check failed, 2 wrong usage;
+`demo` hands on the demo's own.";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<_> = args.collect();
+    match (command.to_str(), rest.as_slice()) {
+        (Some("demo"), options) => demo::run(options),
+        (Some("ci"), []) => ci::run(),
+        (Some("tidy"), []) => tidy::run(),
+        (Some("package-check"), []) => package_check::run(),
+        (Some("help" | "--help" | "-h"), _) => {
+            console::say(HELP);
+            ExitCode::SUCCESS
+        }
+        (Some(""), []) => usage("a command is missing"),
+        (Some("ci" | "tidy" | "package-check"), _) => usage("this command takes no options"),
+        _ => usage(&format!("no such command: {}", command.display())),
+    }
+}
+
+fn usage(problem: &str) -> ExitCode {
+    eprintln!("error: {problem}\n\n{HELP}");
+    ExitCode::from(2)
+}

@@ -23,7 +23,6 @@ const PLACEHOLDER_REGION: &str = "us-east-1";
 
 const SOCKET_TIMEOUT: &str = "aws.clientconfig.socketTimeout";
 const REQUEST_TIMEOUT: &str = "aws.clientconfig.requestTimeout";
-const MAX_CONNECTIONS: &str = "aws.clientconfig.maxConnections";
 
 /// Which AWS to talk to, as whom, and with what limits.
 ///
@@ -43,27 +42,20 @@ pub struct AwsConfig {
     endpoint: Option<String>,
     credentials: CredentialsSource,
     read_timeout: Option<Duration>,
-    max_concurrency: Option<u32>,
 }
 
 impl AwsConfig {
     /// Starts a config: no region, no endpoint, credentials AUTO.
     pub fn builder() -> AwsConfigBuilder {
         AwsConfigBuilder {
-            config: Self {
-                region: None,
-                endpoint: None,
-                credentials: CredentialsSource::Auto,
-                read_timeout: None,
-                max_concurrency: None,
-            },
+            config: Self { region: None, endpoint: None, credentials: CredentialsSource::Auto, read_timeout: None },
         }
     }
 
     /// Reads and checks every key that starts with `aws.`; other keys are not looked at.
     ///
-    /// Keys without effect here (`aws.clientconfig.*` beyond what has a counterpart, `HTTP1_1`) are accepted with a
-    /// warning.
+    /// Keys without effect here are accepted with a warning: most of `aws.clientconfig.*`, the most connections (the
+    /// requests in flight bound them), and `HTTP1_1` (the version is negotiated).
     ///
     /// # Errors
     /// [`ConfigErrors`] with every problem; a retry is pointless.
@@ -78,9 +70,7 @@ impl AwsConfig {
                 region: properties.get(AWS_REGION).map(str::to_owned),
                 endpoint: properties.get(AWS_ENDPOINT).map(str::to_owned),
                 credentials,
-                read_timeout: first_number(properties, &READ_TIMEOUT_KEYS, &mut problems)
-                    .map(|millis| Duration::from_millis(u64::from(millis))),
-                max_concurrency: first_number(properties, &MAX_CONCURRENCY_KEYS, &mut problems),
+                read_timeout: read_timeout(properties, &mut problems),
             },
         };
         builder.finish(problems)
@@ -109,11 +99,6 @@ impl AwsConfig {
     /// The time limit of one attempt of a call; where there is none, that of [`ClientOptions`] holds.
     pub const fn read_timeout(&self) -> Option<Duration> {
         self.read_timeout
-    }
-
-    /// The most connections at a time; where there is none, the requests in flight are the limit.
-    pub const fn max_concurrency(&self) -> Option<u32> {
-        self.max_concurrency
     }
 
     /// The time limits of a client, with the configured one in place of the defaults.
@@ -166,12 +151,6 @@ impl AwsConfigBuilder {
         self
     }
 
-    /// Limits the connections; by default the requests in flight are the limit.
-    pub const fn max_concurrency(mut self, connections: u32) -> Self {
-        self.config.max_concurrency = Some(connections);
-        self
-    }
-
     /// Checks the whole and makes the config.
     ///
     /// # Errors
@@ -192,27 +171,27 @@ impl AwsConfigBuilder {
             problems.missing(AWS_REGION, format!("set it, `{AWS_ENDPOINT}`, or both; allowed: {REGION_SHAPE}"));
         }
         if config.read_timeout.is_some_and(|timeout| timeout.is_zero()) {
-            problems.invalid(HTTP_CLIENT_READ_TIMEOUT_MILLIS, "0", "a number of milliseconds from 1");
-        }
-        if config.max_concurrency == Some(0) {
-            problems.invalid(HTTP_CLIENT_MAX_CONCURRENCY, "0", "a whole number from 1");
+            problems.invalid(HTTP_CLIENT_READ_TIMEOUT_MILLIS, "0", "a whole number of milliseconds from 1");
         }
         problems.finish(config)
     }
 }
 
 const READ_TIMEOUT_KEYS: [&str; 3] = [HTTP_CLIENT_READ_TIMEOUT_MILLIS, SOCKET_TIMEOUT, REQUEST_TIMEOUT];
-const MAX_CONCURRENCY_KEYS: [&str; 2] = [HTTP_CLIENT_MAX_CONCURRENCY, MAX_CONNECTIONS];
 
-/// The number of the first of these keys that is set; those of the SDK for Java are judged here, no table lists them.
-fn first_number(properties: &Properties, keys: &[&str], problems: &mut Problems) -> Option<u32> {
-    let reader = Reader(properties);
-    for key in keys.iter().filter(|key| key.starts_with(AWS_CLIENT_CONFIG_PREFIX)) {
-        if let Some(value) = properties.get(key).filter(|_| reader.number::<u32>(key).is_none()) {
-            problems.invalid(key, value, "a whole number from 0 to 4294967295");
+/// The first of the keys that is set; those of the SDK for Java are judged here, no table lists them.
+fn read_timeout(properties: &Properties, problems: &mut Problems) -> Option<Duration> {
+    let mut found = None;
+    for key in READ_TIMEOUT_KEYS {
+        match properties.get(key).map(|value| (value, value.parse::<u32>())) {
+            None => {}
+            Some((_, Ok(millis))) if millis > 0 => {
+                found.get_or_insert_with(|| Duration::from_millis(u64::from(millis)));
+            }
+            Some((value, _)) => problems.invalid(key, value, "a whole number of milliseconds from 1"),
         }
     }
-    keys.iter().find_map(|key| reader.number(key))
+    found
 }
 
 /// A refused endpoint without what may be a password.
@@ -231,10 +210,10 @@ fn check_unsupported(properties: &Properties, problems: &mut Problems) {
 }
 
 fn warn_of_keys_without_effect(properties: &Properties) {
-    let has_counterpart = |key: &str| READ_TIMEOUT_KEYS.contains(&key) || MAX_CONCURRENCY_KEYS.contains(&key);
     for (key, _) in properties.iter() {
-        if (key.starts_with(AWS_CLIENT_CONFIG_PREFIX) && !has_counterpart(key)) || key == USER_AGENT_PREFIX {
-            tracing::warn!(key, "the key is accepted, but has no counterpart and no effect");
+        let is_foreign = key.starts_with(AWS_CLIENT_CONFIG_PREFIX) && !READ_TIMEOUT_KEYS.contains(&key);
+        if is_foreign || [USER_AGENT_PREFIX, HTTP_CLIENT_MAX_CONCURRENCY].contains(&key) {
+            tracing::warn!(key, "the key is accepted, but has no effect here");
         }
     }
     if properties.get(HTTP_PROTOCOL_VERSION) == Some("HTTP1_1") {
@@ -278,11 +257,12 @@ mod tests {
             (TRUST_ALL_CERTIFICATES, "true"),
             (HTTP_CLIENT_MAX_CONCURRENCY, "abc"),
             (HTTP_CLIENT_READ_TIMEOUT_MILLIS, "0"),
+            ("aws.clientconfig.requestTimeout", "0"),
             (HTTP_PROTOCOL_VERSION, "HTTP3"),
             ("aws.regoin", "us-east-1"),
             (SOCKET_TIMEOUT, "soon"),
         ]);
-        assert_eq!(found.len(), 8, "{found:#?}");
+        assert_eq!(found.len(), 9, "{found:#?}");
         assert!(found.iter().any(|text| text.contains("\"wrongRegionId\"") && text.contains("us-east-1")));
         assert!(found.iter().any(|text| text.contains("HTTP1_1, HTTP2")));
         assert!(found.iter().any(|text| text.contains("did you mean `aws.region`?")), "{found:#?}");
@@ -298,7 +278,6 @@ mod tests {
         ]))
         .unwrap();
         assert_eq!(config.read_timeout(), Some(Duration::from_millis(9999)));
-        assert_eq!(config.max_concurrency(), Some(55));
         let expected = ClientOptions::default()
             .data_timeout(Duration::from_millis(9999))
             .control_timeout(Duration::from_millis(9999));

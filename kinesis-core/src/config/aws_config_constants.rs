@@ -57,7 +57,7 @@ pub const TRUST_ALL_CERTIFICATES: &str = "aws.trust.all.certificates";
 /// The version of HTTP: `HTTP2` (default) or `HTTP1_1`; both are negotiated.
 pub const HTTP_PROTOCOL_VERSION: &str = "aws.http.protocol.version";
 
-/// The most connections at a time.
+/// The most connections at a time; accepted without effect, since the requests in flight bound them.
 pub const HTTP_CLIENT_MAX_CONCURRENCY: &str = "aws.http-client.max-concurrency";
 
 /// The time limit of one attempt of a call, in milliseconds.
@@ -67,8 +67,8 @@ pub const HTTP_CLIENT_READ_TIMEOUT_MILLIS: &str = "aws.http-client.read-timeout"
 
 /// The prefix of settings of the AWS SDK for Java, such as `aws.clientconfig.socketTimeout`.
 ///
-/// `socketTimeout` and `requestTimeout` stand in for [`HTTP_CLIENT_READ_TIMEOUT_MILLIS`], `maxConnections` for
-/// [`HTTP_CLIENT_MAX_CONCURRENCY`]; all others are accepted with a warning.
+/// `socketTimeout` and `requestTimeout` stand in for [`HTTP_CLIENT_READ_TIMEOUT_MILLIS`]; all others are accepted with a
+/// warning.
 pub const AWS_CLIENT_CONFIG_PREFIX: &str = "aws.clientconfig.";
 
 /// The least delay between attempts of the newer source; read by that source alone.
