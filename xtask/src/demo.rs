@@ -18,9 +18,15 @@ pub(crate) fn run(options: &[OsString]) -> ExitCode {
 }
 
 /// The path of the built demo.
-fn build() -> Result<PathBuf, String> {
+pub(crate) fn build() -> Result<PathBuf, String> {
+    artifact(&["--example", "demo"], "demo")
+}
+
+/// Builds a program of the testkit with optimisation; returns its path.
+pub(crate) fn artifact(target: &[&str], name: &str) -> Result<PathBuf, String> {
     let output = cargo()
-        .args(["build", "--release", "--locked", "--package", "kinesis-testkit", "--example", "demo"])
+        .args(["build", "--release", "--locked", "--package", "kinesis-testkit"])
+        .args(target)
         .arg("--message-format=json-render-diagnostics")
         .arg("--manifest-path")
         .arg(workspace_root().join("Cargo.toml"))
@@ -28,18 +34,18 @@ fn build() -> Result<PathBuf, String> {
         .output()
         .map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {
-        return Err("the demo does not build; the compiler's messages are above".to_owned());
+        return Err(format!("{name} does not build; the compiler's messages are above"));
     }
-    executable(&String::from_utf8_lossy(&output.stdout))
-        .ok_or_else(|| "cargo built the demo without saying where; run `cargo clean` and try again".to_owned())
+    executable(&String::from_utf8_lossy(&output.stdout), name)
+        .ok_or_else(|| format!("cargo built {name} without saying where; run `cargo clean` and try again"))
 }
 
-/// The executable of the example among cargo's messages, one JSON object per line.
-fn executable(messages: &str) -> Option<PathBuf> {
+/// The executable of that name among cargo's messages, one JSON object per line.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "demo")
+        .filter(|message| message["target"]["name"] == name)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
@@ -73,7 +79,7 @@ mod tests {
 not json
 {"reason":"compiler-artifact","target":{"name":"demo"},"executable":"/t/release/examples/demo"}
 {"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages), Some(PathBuf::from("/t/release/examples/demo")));
-        assert_eq!(executable("{}"), None);
+        assert_eq!(executable(messages, "demo"), Some(PathBuf::from("/t/release/examples/demo")));
+        assert_eq!(executable("{}", "demo"), None);
     }
 }

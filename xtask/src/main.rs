@@ -1,8 +1,9 @@
-//! The workspace's commands: `cargo xtask ci | tidy | demo | package-check`.
+//! The workspace's commands: `cargo xtask ci | tidy | demo | crash | package-check`.
 
 mod cargo;
 mod ci;
 mod console;
+mod crash;
 mod demo;
 mod package_check;
 mod tidy;
@@ -18,6 +19,7 @@ Commands:
   demo [OPTIONS]  Builds the demo with optimisation and runs it; `cargo xtask demo --help` lists its options
   ci              Everything that must hold before a change lands, with a table of times at the end
   tidy            Layers, lengths and house rules alone, in a second
+  crash           Kills the consuming demo ten times (SIGKILL) and sees another process finish its job
   package-check   Packs every crate in publish order and builds it from its package, without upload
   help            This text
 
@@ -32,13 +34,14 @@ fn main() -> ExitCode {
         (Some("demo"), options) => demo::run(options),
         (Some("ci"), []) => ci::run(),
         (Some("tidy"), []) => tidy::run(),
+        (Some("crash"), []) => crash::run(),
         (Some("package-check"), []) => package_check::run(),
         (Some("help" | "--help" | "-h"), _) => {
             console::say(HELP);
             ExitCode::SUCCESS
         }
         (Some(""), []) => usage("a command is missing"),
-        (Some("ci" | "tidy" | "package-check"), _) => usage("this command takes no options"),
+        (Some("ci" | "tidy" | "crash" | "package-check"), _) => usage("this command takes no options"),
         _ => usage(&format!("no such command: {}", command.display())),
     }
 }
