@@ -8,6 +8,73 @@
 //! that goes through a [`Sink`] becomes visible once. It does not remove duplicates that a producer wrote.
 //!
 //! What it is not: a scheduler of processes. One process reads all the shards.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//! use std::time::Duration;
+//!
+//! use async_trait::async_trait;
+//! use bytes::Bytes;
+//! use kinesis_consumer::{Batch, BoxError, KinesisConsumer, MemoryStore, Processor, SavedState, Utf8};
+//! use kinesis_core::{ConsumerConfig, StartingPosition};
+//! use kinesis_testkit::FakeKinesis;
+//!
+//! /// Counts records; the count survives crashes and follows resharding.
+//! struct Count(u64, Arc<AtomicU64>);
+//!
+//! #[async_trait]
+//! impl Processor<String> for Count {
+//!     type Output = ();
+//!
+//!     async fn process(&mut self, batch: Batch<String>, _: &mut Vec<()>) -> Result<(), BoxError> {
+//!         self.0 += batch.items.len() as u64;
+//!         self.1.fetch_add(batch.items.len() as u64, Ordering::Relaxed);
+//!         Ok(())
+//!     }
+//!
+//!     fn snapshot(&self) -> Result<Bytes, BoxError> {
+//!         Ok(Bytes::copy_from_slice(&self.0.to_be_bytes()))
+//!     }
+//!
+//!     fn restore(&mut self, states: &[SavedState]) -> Result<(), BoxError> {
+//!         for state in states {
+//!             self.0 += u64::from_be_bytes(state.bytes.as_ref().try_into()?);
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let kinesis = FakeKinesis::builder().stream("orders", 4).build();
+//! let put = kinesis.client().put_record().stream_name("orders").partition_key("customer-7");
+//! put.data(aws_sdk_kinesis::primitives::Blob::new("paid")).send().await?;
+//!
+//! let consumer = KinesisConsumer::builder()
+//!     .sdk_client(kinesis.client())
+//!     .streams(["orders"])
+//!     .config(ConsumerConfig::builder().starting_position(StartingPosition::TrimHorizon).build()?)
+//!     .schema(Utf8)
+//!     .parallelism(4)
+//!     .checkpoints(MemoryStore::new(), Duration::from_secs(5))
+//!     .build()?;
+//! let total = Arc::new(AtomicU64::new(0));
+//! let counted = Arc::clone(&total);
+//! consumer.handle().drain(); // end at the tip; a service would run on
+//! consumer.run(move |_shard| Count(0, Arc::clone(&counted))).await?;
+//! assert_eq!(total.load(Ordering::Relaxed), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Layout
+//!
+//! [`KinesisConsumer`] and its [builder](ConsumerBuilder); what a user implements: [`Schema`], [`Processor`], [`Sink`];
+//! where checkpoints go: [`CheckpointStore`], of which [`FileStore`] and [`MemoryStore`] are here. The bytes of a
+//! checkpoint are described in `docs/state-format.md`.
+//!
+//! Feature `mutants` (off): deliberate faults, for tests that must find them.
 
 mod assign;
 mod builder;

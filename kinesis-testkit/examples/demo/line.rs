@@ -52,13 +52,16 @@ pub(crate) fn open(run: u64, data: &Bytes) -> Option<Content> {
     }
 }
 
-/// The partition key of a line: what stands before its first blank, or one of a fixed set where that will not do.
-pub(crate) fn partition_key(line: &[u8], number: u64) -> String {
+/// What stands before a line's first blank, if that can be a partition key.
+pub(crate) fn own_key(line: &[u8]) -> Option<&str> {
     let end = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
-    match std::str::from_utf8(&line[..end]) {
-        Ok(key) if !key.is_empty() && key.chars().count() <= MAX_KEY_CHARS => key.to_owned(),
-        _ => format!("line-{:02}", number % FIXED_KEYS),
-    }
+    let key = std::str::from_utf8(&line[..end]).ok()?;
+    (!key.is_empty() && key.chars().count() <= MAX_KEY_CHARS).then_some(key)
+}
+
+/// The partition key of a line: its own, or else one of a fixed set.
+pub(crate) fn partition_key(line: &[u8], number: u64) -> String {
+    own_key(line).map_or_else(|| format!("line-{:02}", number % FIXED_KEYS), str::to_owned)
 }
 
 /// What a line takes of a record's size limit: key, envelope and bytes.

@@ -9,6 +9,8 @@ mod faults;
 mod feed;
 mod input;
 mod line;
+#[cfg(test)]
+mod main_job;
 mod observer;
 mod plan;
 mod run;
