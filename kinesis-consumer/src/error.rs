@@ -92,17 +92,21 @@ pub enum ConsumerError {
 
 /// Records that retention may have removed before they were read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("records of {shard} after {after} may be lost: retention passed the saved position")]
+#[error("records of {shard} after {} may be lost: retention passed the saved position", after_text(*after))]
 #[non_exhaustive]
 pub struct PossibleLoss {
     /// The shard.
     pub shard: StreamShard,
-    /// The last record that was delivered.
-    pub after: RecordPosition,
-    /// The first record that is left; nothing where none is.
+    /// The last record that was delivered; nothing where none was.
+    pub after: Option<RecordPosition>,
+    /// The first record that is left; nothing where none is, or none was looked at.
     pub first_seen: Option<RecordPosition>,
     /// When the first record that is left had arrived.
     pub first_seen_at: Option<SystemTime>,
+}
+
+fn after_text(after: Option<RecordPosition>) -> String {
+    after.map_or_else(|| "the saved time".to_owned(), |after| after.to_string())
 }
 
 /// A consumer that cannot be built of what it was given.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use kinesis_core::{HashKey, Shard, ShardId};
+use kinesis_core::{HashKey, RecordPosition, Shard, ShardId};
 
 use crate::position::ShardPosition;
 
@@ -34,6 +34,11 @@ struct Node {
 impl Node {
     fn is_ended(&self) -> bool {
         self.progress.as_ref().is_some_and(|progress| progress.position.is_ended())
+    }
+
+    /// Whether nothing more can be read of the shard: it ended, or it is gone with what was left.
+    fn is_over(&self) -> bool {
+        self.is_ended() || self.absent > 0
     }
 }
 
@@ -167,14 +172,14 @@ impl ShardGraph {
         self.nodes
             .values()
             .filter(|node| node.progress.is_none() && node.absent == 0)
-            .filter(|node| self.parents_of(node).all(Node::is_ended))
+            .filter(|node| self.parents_of(node).all(Node::is_over))
             .map(|node| Startable { shard: node.shard.clone(), position: node.start, states: self.inherited(node) })
             .collect()
     }
 
     /// The shards that were begun and are not finished, as a restored job takes them up.
     pub(crate) fn resumable(&self) -> Vec<Startable> {
-        let unfinished = self.nodes.values().filter(|node| node.absent == 0 && !node.is_ended());
+        let unfinished = self.nodes.values().filter(|node| !node.is_over());
         unfinished
             .filter_map(|node| {
                 let progress = node.progress.as_ref()?;
@@ -182,6 +187,23 @@ impl ShardGraph {
                 Some(Startable { shard: node.shard.clone(), position: progress.position, states })
             })
             .collect()
+    }
+
+    /// The unfinished shards of a checkpoint of which retention may have removed unread records, with the last delivered.
+    ///
+    /// `horizon` is the arrival time of the oldest records kept, `taken_at` the checkpoint's. A shard that is resumed at
+    /// its last record is not among them: whether that record comes back tells more.
+    pub(crate) fn aged_out(&self, taken_at: SystemTime, horizon: SystemTime) -> Vec<(ShardId, Option<RecordPosition>)> {
+        let unfinished = self.nodes.values().filter(|node| !node.is_over());
+        let aged = unfinished.filter(|node| match &node.progress {
+            Some(progress) => progress.position.not_before().is_some_and(|time| time < horizon),
+            None => taken_at < horizon,
+        });
+        aged.map(|node| {
+            let last = node.progress.as_ref().and_then(|progress| progress.position.last());
+            (node.shard.id.clone(), last)
+        })
+        .collect()
     }
 
     fn parents_of<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
@@ -225,16 +247,16 @@ impl ShardGraph {
         })
     }
 
-    /// The shards that are not read to their end, begun or not.
+    /// The shards that are not read to their end and still listed, begun or not.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Shard> {
-        self.nodes.values().filter(|node| !node.is_ended()).map(|node| &node.shard)
+        self.nodes.values().filter(|node| !node.is_over()).map(|node| &node.shard)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kinesis_core::{HashKeyRange, RecordPosition, SequenceNumber, from_unix_millis};
+    use kinesis_core::{HashKeyRange, SequenceNumber, from_unix_millis};
 
     const T0: ShardPosition = ShardPosition::at_timestamp(SystemTime::UNIX_EPOCH);
 
@@ -352,6 +374,8 @@ mod tests {
         let children = || vec![shard(1, low, &[0]), shard(2, high, &[0])];
         assert_eq!(graph.observe(children()).lost, [id(0)]);
         assert_eq!(graph.observe(children()).lost, []);
+        assert_eq!(begun(&graph), [1, 2], "nothing more will come of it for its children to wait for");
+        assert_eq!(graph.unfinished().count(), 2);
     }
 
     #[test]
@@ -383,6 +407,24 @@ mod tests {
         assert_eq!(begun(&graph), []);
         let later = from_unix_millis(5);
         assert_ne!(ShardPosition::at_timestamp(later), resumable[0].position);
+    }
+
+    #[test]
+    fn positions_by_time_age_out_with_retention() {
+        let hour = |hours: u64| from_unix_millis(hours * 3_600_000);
+        let mut graph = ShardGraph::new(T0);
+        let idle = |hours| ShardPosition::from_parts(None, Some(hour(hours)), false);
+        let restored = |position| Some(ShardProgress { position, ..progress(false, "") });
+        let parts = HashKeyRange::uniform(4);
+        graph.restore(shard(0, parts[0], &[]), T0, restored(idle(1)));
+        graph.restore(shard(1, parts[1], &[]), T0, restored(idle(9)));
+        graph.restore(shard(2, parts[2], &[]), T0, Some(progress(false, "resumed at its last record")));
+        graph.restore(shard(3, parts[3], &[]), ShardPosition::TRIM_HORIZON, None);
+        let aged = |taken_at, horizon| -> Vec<_> {
+            graph.aged_out(taken_at, horizon).into_iter().filter_map(|(id, _)| id.index()).collect()
+        };
+        assert_eq!(aged(hour(9), hour(5)), [0]);
+        assert_eq!(aged(hour(9), hour(10)), [0, 1, 3], "a child that waited, too");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kinesis_core::{Epoch, RequestError, RetryPolicy, Shard, StartingPosition, StreamName};
 use tokio::sync::{mpsc, watch};
@@ -146,17 +146,30 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
             listing: BTreeSet::new(),
         };
         coordinator.take_first_listings(prepared.listings)?;
-        if !prepared.restored {
+        if let Some(taken_at) = prepared.restored_from {
+            coordinator.report_aged_out(taken_at)?;
+        } else {
             let taken_at = coordinator.job.readers.clock.now();
             let first = coordinator.streams.snapshot(&coordinator.job.name, prepared.epoch, taken_at);
             coordinator.committer.begin(&first).await?;
         }
-        coordinator.tell(&ConsumerEvent::Started { restored: prepared.restored.then_some(prepared.epoch) });
+        coordinator.tell(&ConsumerEvent::Started { restored: prepared.restored_from.map(|_| prepared.epoch) });
         Ok(coordinator)
     }
 
     fn take_first_listings(&mut self, listings: BTreeMap<StreamName, Vec<Shard>>) -> Result<(), ConsumerError> {
         listings.into_iter().try_for_each(|(stream, listing)| self.observe(&stream, listing))
+    }
+
+    /// Reports the shards whose unread records retention may have removed while the job was away.
+    fn report_aged_out(&self, taken_at: SystemTime) -> Result<(), ConsumerError> {
+        for loss in self.streams.aged_out(taken_at) {
+            self.tell(&ConsumerEvent::PossibleLoss(loss.clone()));
+            if self.job.readers.settings.loss == LossPolicy::Fail {
+                return Err(ConsumerError::PossibleLoss(Box::new(loss)));
+            }
+        }
+        Ok(())
     }
 
     fn tell(&self, event: &ConsumerEvent) {

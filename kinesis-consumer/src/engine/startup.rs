@@ -20,7 +20,8 @@ pub(crate) struct Prepared {
     pub(crate) streams: JobStreams,
     /// The checkpoint that the job goes on from; 0 for a new one.
     pub(crate) epoch: Epoch,
-    pub(crate) restored: bool,
+    /// When the checkpoint was taken that the job is restored from; nothing for a new job.
+    pub(crate) restored_from: Option<SystemTime>,
     /// The first complete listings.
     pub(crate) listings: BTreeMap<StreamName, Vec<Shard>>,
 }
@@ -33,9 +34,11 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
     for name in &job.streams {
         let summary = describe(job, name, &mut random).await.map_err(ConsumerError::Request)?;
         let saved = latest.and_then(|checkpoint| checkpoint.streams.iter().find(|stream| &stream.name == name));
+        let now = summary.served_at.unwrap_or_else(|| job.readers.clock.now());
+        let horizon = now.checked_sub(summary.retention).unwrap_or(SystemTime::UNIX_EPOCH);
         let stream = match saved {
             Some(state) if (&state.arn, state.created_at) == (&summary.arn, whole_millis(summary.created_at)) => {
-                JobStream::restored(state)
+                JobStream::restored(state, horizon)
             }
             Some(state) => {
                 let (saved, found) = (Box::new(state.arn.clone()), Box::new(summary.arn));
@@ -43,9 +46,8 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
                 return Err(ConsumerError::StreamReplaced { stream, saved, found });
             }
             None => {
-                let now = summary.served_at.unwrap_or_else(|| job.readers.clock.now());
                 let start = start_position(job.start, now);
-                JobStream::new(summary.arn, whole_millis(summary.created_at), start)
+                JobStream::new(summary.arn, whole_millis(summary.created_at), start, horizon)
             }
         };
         let listing = list(&job.readers.client, name, job.list_shards, &mut random).await;
@@ -57,7 +59,8 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
         return Err(ConsumerError::NoShards { streams: names.join(", ") });
     }
     let epoch = latest.map_or(Epoch(0), |checkpoint| checkpoint.epoch);
-    Ok(Prepared { streams, epoch, restored: latest.is_some(), listings })
+    let restored_from = latest.map(|checkpoint| checkpoint.taken_at);
+    Ok(Prepared { streams, epoch, restored_from, listings })
 }
 
 /// The precision that checkpoints keep.

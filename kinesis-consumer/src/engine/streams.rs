@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use kinesis_core::{Epoch, StreamArn, StreamName};
 
 use super::barriers::Collected;
+use crate::error::PossibleLoss;
 use crate::lineage::{ShardGraph, ShardProgress};
 use crate::position::ShardPosition;
 use crate::record::StreamShard;
@@ -18,15 +19,17 @@ pub(crate) struct JobStream {
     pub(crate) created_at: SystemTime,
     pub(crate) start: ShardPosition,
     pub(crate) graph: ShardGraph,
+    /// Records that arrived before this time are gone.
+    pub(crate) horizon: SystemTime,
 }
 
 impl JobStream {
-    pub(crate) const fn new(arn: StreamArn, created_at: SystemTime, start: ShardPosition) -> Self {
-        Self { arn, created_at, start, graph: ShardGraph::new(start) }
+    pub(crate) const fn new(arn: StreamArn, created_at: SystemTime, start: ShardPosition, horizon: SystemTime) -> Self {
+        Self { arn, created_at, start, graph: ShardGraph::new(start), horizon }
     }
 
-    pub(crate) fn restored(state: &StreamState) -> Self {
-        let mut stream = Self::new(state.arn.clone(), state.created_at, state.start);
+    pub(crate) fn restored(state: &StreamState, horizon: SystemTime) -> Self {
+        let mut stream = Self::new(state.arn.clone(), state.created_at, state.start, horizon);
         for ShardState { shard, start, progress } in &state.shards {
             stream.graph.restore(shard.clone(), *start, progress.clone());
         }
@@ -79,6 +82,20 @@ impl JobStreams {
         checkpoint
     }
 
+    /// Where retention may have removed unread records of a checkpoint taken at `taken_at`.
+    pub(crate) fn aged_out(&self, taken_at: SystemTime) -> Vec<PossibleLoss> {
+        let of_stream = |(name, stream): (&StreamName, &JobStream)| -> Vec<PossibleLoss> {
+            let loss = |(shard, after)| PossibleLoss {
+                shard: StreamShard { stream: name.clone(), shard },
+                after,
+                first_seen: None,
+                first_seen_at: None,
+            };
+            stream.graph.aged_out(taken_at, stream.horizon).into_iter().map(loss).collect()
+        };
+        self.0.iter().flat_map(of_stream).collect()
+    }
+
     pub(crate) fn snapshot(&self, job: &str, epoch: Epoch, taken_at: SystemTime) -> Checkpoint {
         let streams = self.0.iter().map(|(name, stream)| stream.state(name)).collect();
         Checkpoint { job: job.to_owned(), epoch, taken_at, streams, pending: Vec::new() }
@@ -122,7 +139,7 @@ mod tests {
         let name: StreamName = "orders".parse().unwrap();
         let id = StreamShard { stream: name.clone(), shard: ShardId::from_index(0) };
         let arn = StreamArn::new("us-east-1", "123456789012", &name).unwrap();
-        let mut stream = JobStream::new(arn, from_unix_millis(1), ShardPosition::TRIM_HORIZON);
+        let mut stream = JobStream::new(arn, from_unix_millis(1), ShardPosition::TRIM_HORIZON, from_unix_millis(0));
         stream.graph.observe(vec![shard(0, None)]);
         stream.graph.observe(vec![shard(0, None), shard(1, Some(0))]);
         let mut streams = JobStreams(BTreeMap::from([(name.clone(), stream)]));

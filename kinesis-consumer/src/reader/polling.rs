@@ -189,7 +189,7 @@ impl<S: Schema> PollingReader<S> {
         }
         let first_seen = first_seen.map(|number| RecordPosition::new(number, 0));
         let shard = self.id.clone();
-        let loss = PossibleLoss { shard, after, first_seen, first_seen_at: first.and_then(arrival) };
+        let loss = PossibleLoss { shard, after: Some(after), first_seen, first_seen_at: first.and_then(arrival) };
         (self.shared.listener)(&ConsumerEvent::PossibleLoss(loss.clone()));
         match self.shared.settings.loss {
             LossPolicy::Fail => Err(ConsumerError::PossibleLoss(Box::new(loss))),

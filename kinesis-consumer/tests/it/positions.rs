@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kinesis_consumer::{Checkpoint, CheckpointStore, ShardPosition};
+use kinesis_consumer::{Checkpoint, CheckpointStore, ConsumerError, LossPolicy, ShardPosition};
 use kinesis_core::{ConsumerConfig, StartingPosition};
 
 use crate::support::{STREAM, World, texts};
@@ -84,6 +84,22 @@ async fn an_idle_shard_does_not_age_out() {
     world.put_many(3..6).await;
     world.drain().await;
     assert_eq!(world.saved(), texts(0..6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_away_for_longer_than_retention_says_so_also_of_idle_shards() {
+    // C8: the position is a time, at which there was nothing to prove by reading it again.
+    let world = World::new(1);
+    let running = world.start(world.consumer_from(StartingPosition::Latest));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    running.kill().await;
+    world.put_many(0..3).await;
+    tokio::time::sleep(Duration::from_secs(2 * 24 * 3600)).await;
+    let error = world.start(world.consumer()).drain().await.unwrap_err();
+    assert!(matches!(error, ConsumerError::PossibleLoss(_)), "{error}");
+    world.put_many(3..6).await;
+    world.start(world.consumer().loss(LossPolicy::Continue)).drain().await.unwrap();
+    assert_eq!(world.seen.texts(), texts(3..6));
 }
 
 async fn position_of_first_shard(world: &World) -> ShardPosition {
