@@ -135,3 +135,22 @@ async fn several_streams_are_read_by_one_job() {
     world.start(world.consumer().streams([STREAM, "payments"])).drain().await.unwrap();
     assert_eq!(world.seen.sorted(), texts(0..11));
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_seed_gives_one_journal() {
+    assert_eq!(journal_of_a_run().await, journal_of_a_run().await);
+}
+
+/// What the fake wrote down of a run with resharding, throttles and a crash.
+async fn journal_of_a_run() -> String {
+    let world = World::of(FakeKinesis::builder().stream(STREAM, 3).virtual_time().seed(7).build());
+    world.put_many(0..40).await;
+    world.fake.inject(FaultRule::on(Operation::GetRecords).fault(Fault::throttle()).times(9));
+    let running = world.start(world.consumer().parallelism(2));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.fake.split(STREAM, "shardId-000000000001").unwrap();
+    world.put_many(40..60).await;
+    running.kill().await;
+    world.start(world.consumer().parallelism(3)).drain().await.unwrap();
+    format!("{:#?}", world.fake.journal())
+}
