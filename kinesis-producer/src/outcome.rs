@@ -110,7 +110,7 @@ pub enum RecordError {
 pub enum FailureCause {
     /// The service refused the whole request, or it could not be made.
     #[error(transparent)]
-    Request(#[from] RequestError),
+    Request(Arc<RequestError>),
     /// The service refused this record for good.
     #[error("the service refused the record: {code}: {message}")]
     Refused {

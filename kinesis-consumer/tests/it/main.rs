@@ -1,5 +1,7 @@
 //! What a user of the consumer sees, against the in-process fake under virtual time.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod checkpoints;
 mod failures;
 mod positions;

@@ -58,8 +58,9 @@ impl Opening {
         }
         tracing::warn!(%stream, %error, records = self.waiting.len(), "records not stored");
         self.pause.succeed();
+        let error = Arc::new(error);
         for record in self.waiting.drain(..) {
-            ctx.ledger.give_up(record.tracker, stream, FailureCause::Request(error.clone()));
+            ctx.ledger.give_up(record.tracker, stream, FailureCause::Request(Arc::clone(&error)));
         }
     }
 

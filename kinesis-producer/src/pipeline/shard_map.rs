@@ -7,7 +7,7 @@ use kinesis_core::{HashKey, HashKeyRange, Shard, ShardId};
 use tokio::time::Instant;
 
 /// A shard that takes records; or a whole stream, where the service distributes records by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Route {
     /// The shard; nothing for a whole stream.
     pub(crate) shard: Option<ShardId>,

@@ -133,7 +133,7 @@ async fn ordered_mode_still_fills_a_shard() {
     let started = tokio::time::Instant::now();
     for index in 0..20_000 {
         let data = vec![b'x'; 100];
-        drop(producer.put(kinesis_producer::UserRecord::new(&stream(), format!("key-{}", index % 100), data)).await);
+        drop(producer.put(kinesis_producer::UserRecord::new(stream(), format!("key-{}", index % 100), data)).await);
     }
     let stats = producer.close().await.unwrap();
     assert_eq!(stats.user_records_put, 20_000);

@@ -33,7 +33,7 @@ pub(crate) async fn producer(kinesis: &FakeKinesis, config: ProducerConfig, seed
 
 /// A record whose data names it.
 pub(crate) fn record(key: &str, index: usize) -> UserRecord {
-    UserRecord::new(&stream(), key, format!("{key}/{index}"))
+    UserRecord::new(stream(), key, format!("{key}/{index}"))
 }
 
 pub(crate) async fn outcomes(handles: Vec<PutHandle>) -> Vec<Outcome> {

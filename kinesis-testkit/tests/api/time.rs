@@ -123,7 +123,7 @@ impl kinesis_core::Clock for HandClock {
 #[tokio::test(start_paused = true)]
 async fn arrival_does_not_go_back_where_the_clock_does() {
     let clock = Arc::new(HandClock(Mutex::new(from_unix_millis(1_800_000_000_000))));
-    let fake = FakeKinesis::builder().stream(STREAM, 1).clock(clock.clone()).build();
+    let fake = FakeKinesis::builder().stream(STREAM, 1).clock(Arc::<HandClock>::clone(&clock)).build();
     let client = fake.client();
     let first = put_at(&client, 0, "first").await;
     *clock.0.lock().unwrap() -= Duration::from_secs(60);

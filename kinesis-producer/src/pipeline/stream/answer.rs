@@ -1,6 +1,7 @@
 //! What the service's answers do to a stream.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
@@ -91,7 +92,7 @@ impl OpenStream {
             RequestVerdict::GiveUp => {
                 tracing::warn!(stream = %self.name, %error, entries = units.len(), "records not stored");
                 self.is_suspect |= error.kind() == RequestErrorKind::NotFound;
-                let cause = FailureCause::Request(error.clone());
+                let cause = FailureCause::Request(Arc::new(error.clone()));
                 for mut unit in units {
                     unit.history.push(timing.attempt(attempt.clone()));
                     touched.insert(self.release(&unit));
@@ -140,7 +141,7 @@ impl OpenStream {
                     return self.give_back(unit, timing.attempt(result), touched, ctx);
                 };
                 tracing::warn!(stream = %self.name, %code, %message, "records not stored");
-                let cause = FailureCause::Refused { code: code.clone(), message: message.clone() };
+                let cause = FailureCause::Refused { code: Arc::clone(code), message: Arc::clone(message) };
                 unit.history.push(timing.attempt(result));
                 touched.insert(self.release(&unit));
                 self.give_up_unit(unit, &cause, ctx);

@@ -1,6 +1,7 @@
 //! A new shard map: lanes come and go, and what waited moves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kinesis_core::{RequestError, Shard};
 
@@ -22,7 +23,7 @@ impl OpenStream {
             Err(error) => {
                 tracing::warn!(stream = %self.name, %error, "the shard map is not readable; the old one serves");
                 self.map_pause.fail(ctx.now, ctx.now, &self.config.backoff, ctx.random);
-                self.give_up_landed(&FailureCause::Request(error), ctx);
+                self.give_up_landed(&FailureCause::Request(Arc::new(error)), ctx);
                 return;
             }
         };
@@ -52,11 +53,11 @@ impl OpenStream {
             moved.extend(unit.dissolve());
         }
         let old = std::mem::take(&mut self.lanes);
-        let mut old: BTreeMap<_, _> = old.into_iter().map(|lane| (lane.route().range, lane)).collect();
+        // A split and a merge may bring a range back under another shard: only the whole route tells a lane.
+        let mut old: BTreeMap<_, _> = old.into_iter().map(|lane| (lane.route().clone(), lane)).collect();
         let mut lanes = Vec::with_capacity(map.routes().len());
         for route in map.routes() {
-            let kept = old.remove(&route.range).filter(|lane| lane.route() == route);
-            lanes.push(kept.unwrap_or_else(|| self.new_lane(route.clone(), ctx.now)));
+            lanes.push(old.remove(route).unwrap_or_else(|| self.new_lane(route.clone(), ctx.now)));
         }
         for mut lane in old.into_values() {
             moved.extend(lane.drain());

@@ -235,6 +235,18 @@ fn what_waits_moves_to_the_new_shards() {
 }
 
 #[test]
+fn what_waits_moves_too_where_another_shard_has_the_same_range() {
+    let mut bench = Bench::new(ProducerConfig::default());
+    let mut outcome = bench.put("a", 60);
+    bench.stream.refresh.request_again();
+    assert!(bench.read_map(vec![shard(0, 0, 99, false), shard(3, 0, 99, true)]), "split and merged in one step");
+    assert!(is_open(&mut outcome));
+    let units = bench.flush();
+    bench.answer(units, vec![stored(3, 7)]);
+    assert!(place(&mut outcome).is_some());
+}
+
+#[test]
 fn a_throttled_shard_is_left_alone_and_its_record_sent_again() {
     let mut bench = Bench::new(ProducerConfig::default());
     let mut outcome = bench.put("a", 1);
