@@ -15,6 +15,8 @@ mod order;
 mod retry;
 mod shard_map;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod time;
 mod unit;
 

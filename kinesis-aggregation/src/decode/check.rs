@@ -58,9 +58,10 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field that `kind` knows; nothing at the end.
+    #[inline]
     pub(super) fn next(&mut self, kind: fn(u32) -> Option<WireType>) -> Result<Option<Field<'a>>, Malformed> {
         while !self.rest.is_empty() {
-            let (number, wire_type) = decode_key(&mut self.rest)?;
+            let (number, wire_type) = self.next_key()?;
             match kind(number) {
                 None => skip_field(wire_type, number, &mut self.rest, DecodeContext::default())?,
                 Some(expected) if expected != wire_type => return Err(Malformed),
@@ -74,6 +75,22 @@ impl<'a> Fields<'a> {
         Ok(None)
     }
 
+    /// The key of a field; those of the format take one byte, and are worth a way of their own.
+    #[inline]
+    fn next_key(&mut self) -> Result<(u32, WireType), Malformed> {
+        if let [key @ 0x08..0x80, rest @ ..] = self.rest {
+            let wire_type = match key & 7 {
+                0 => WireType::Varint,
+                2 => WireType::LengthDelimited,
+                _ => return Ok(decode_key(&mut self.rest)?),
+            };
+            self.rest = rest;
+            return Ok((u32::from(key >> 3), wire_type));
+        }
+        Ok(decode_key(&mut self.rest)?)
+    }
+
+    #[inline]
     fn next_bytes(&mut self, number: u32) -> Result<Field<'a>, Malformed> {
         let len = usize::try_from(decode_varint(&mut self.rest)?).map_err(|_| Malformed)?;
         let start = self.offset();
@@ -114,6 +131,7 @@ pub(super) struct RawRecord {
 }
 
 impl RawRecord {
+    #[inline]
     pub(super) fn read(record: &[u8]) -> Result<Self, Malformed> {
         let mut raw = Self::default();
         let mut fields = Fields::new(record);
@@ -167,14 +185,14 @@ impl Checked {
         let (mut keys, mut explicit) = (Highest::default(), Highest::default());
         let mut fields = Fields::new(message);
         loop {
-            let malformed = DecodeError::Malformed { offset: MAGIC.len() + fields.offset() };
+            let offset = MAGIC.len() + fields.offset();
             match fields.next(aggregate_field) {
-                Err(Malformed) => return Err(malformed),
+                Err(Malformed) => return Err(DecodeError::Malformed { offset }),
                 Ok(None) => break,
                 Ok(Some(Field::Bytes { number, value, start })) => match number {
                     PARTITION_KEY_TABLE => checked.add_partition_key(value, start)?,
                     EXPLICIT_HASH_KEY_TABLE => checked.add_explicit_hash_key(value)?,
-                    _ => checked.add_record(value, malformed, &mut keys, &mut explicit)?,
+                    _ => checked.add_record(value, offset, &mut keys, &mut explicit)?,
                 },
                 Ok(Some(Field::Varint { .. })) => {}
             }
@@ -211,13 +229,13 @@ impl Checked {
     fn add_record(
         &mut self,
         record: &[u8],
-        malformed: DecodeError,
+        offset: usize,
         keys: &mut Highest,
         explicit: &mut Highest,
     ) -> Result<(), DecodeError> {
         let member = self.members as u64;
         let Ok(raw) = RawRecord::read(record) else {
-            return Err(malformed);
+            return Err(DecodeError::Malformed { offset });
         };
         let missing = |field| DecodeError::MissingField { member, field };
         keys.see(raw.partition_key.ok_or_else(|| missing("partition_key_index"))?, member);
@@ -226,7 +244,7 @@ impl Checked {
         }
         raw.data.ok_or_else(|| missing("data"))?;
         if raw.has_tags {
-            check_tags(record, &malformed, &missing("tag key"))?;
+            check_tags(record, &DecodeError::Malformed { offset }, &missing("tag key"))?;
         }
         self.members += 1;
         Ok(())

@@ -230,3 +230,29 @@ async fn an_idle_producer_makes_no_calls() {
     producer.put(record("k", 1)).await.unwrap().await;
     assert_eq!(producer.stats().shard_map_reads, 2, "the first record after a long time renews the map");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tasks_share_a_producer() {
+    let kinesis = kinesis(3).build();
+    let producer = producer(&kinesis, ProducerConfig::default(), 1).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..8 {
+        let producer = producer.clone();
+        tasks.spawn(async move {
+            let mut handles = Vec::new();
+            for index in 0..500 {
+                let handle = producer.put(record(&format!("task-{task}"), index)).await.unwrap();
+                handles.push((format!("task-{task}/{index}"), handle));
+            }
+            let mut outcomes = Vec::new();
+            for (name, handle) in handles {
+                outcomes.push((name, handle.await));
+            }
+            outcomes
+        });
+    }
+    let outcomes = tasks.join_all().await.concat();
+    assert!(outcomes.iter().all(|(_, outcome)| outcome.is_stored()));
+    check(&kinesis, &outcomes, 1);
+    assert_eq!(producer.close().await.unwrap().user_records_put, 4000);
+}

@@ -80,7 +80,7 @@ async fn after_a_merge_nothing_is_sent_twice() {
 #[tokio::test(start_paused = true)]
 async fn random_reshards_lose_nothing_for_a_reader_by_the_kcls_rule() {
     let mut wrong = 0;
-    for seed in 0..30 {
+    for seed in 0..16 {
         let kinesis = kinesis(2).build();
         // In ordered mode single records take a round trip each, so that the last ones wait long.
         let config = ProducerConfig::default().aggregation(seed % 5 > 0).ordered(seed % 3 == 0);
@@ -97,7 +97,7 @@ async fn random_reshards_lose_nothing_for_a_reader_by_the_kcls_rule() {
 
 #[tokio::test(start_paused = true)]
 async fn reshards_and_faults_together_keep_the_invariants() {
-    for seed in 0..40 {
+    for seed in 0..24 {
         let mut random = Randomness::from_seed(seed).stream("faults");
         let kinesis = kinesis(2).build();
         for operation in [Operation::PutRecords, Operation::PutRecords, Operation::ListShards] {

@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
+use aws_sdk_kinesis::types::PutRecordsResultEntry;
+use kinesis_core::{HashKeyRange, Randomness, RequestError, RequestErrorKind, Shard, ShardId, StreamName};
+use tokio::sync::oneshot;
+
+use super::fixtures::start;
+use super::{Action, Incoming, Pipeline, StreamInfo};
+use crate::config::ProducerConfig;
+use crate::outcome::Outcome;
+use crate::record::UserRecord;
+
+fn name(name: &str) -> StreamName {
+    name.parse().unwrap()
+}
+
+fn info() -> StreamInfo {
+    let shard = Shard {
+        id: ShardId::from_index(0),
+        hash_key_range: HashKeyRange::FULL,
+        parent: None,
+        adjacent_parent: None,
+        starting_sequence_number: 1.into(),
+        ending_sequence_number: None,
+    };
+    StreamInfo { record_limit_bytes: 1024 * 1024, by_partition_key: true, shards: vec![shard] }
+}
+
+fn pipeline(requests: usize) -> Pipeline {
+    let config = ProducerConfig::default().max_requests_in_flight(requests).aggregation(false).collection_max_count(1);
+    Pipeline::new(config, &Randomness::from_seed(1))
+}
+
+fn put(pipeline: &mut Pipeline, stream: &str) -> oneshot::Receiver<Outcome> {
+    let (responder, outcome) = oneshot::channel();
+    let record = UserRecord::new(stream, "key", "data");
+    let incoming = Incoming { stream: name(stream), hash_key: record.hash_key(), record, responder };
+    pipeline.accept(incoming, start());
+    outcome
+}
+
+fn next_put(pipeline: &mut Pipeline) -> Option<(u64, String)> {
+    match pipeline.next_action(start())? {
+        Action::Put { id, stream, .. } => Some((id, stream.to_string())),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn answer(pipeline: &mut Pipeline, id: u64) {
+    let entry = PutRecordsResultEntry::builder().shard_id("shardId-000000000000").sequence_number("1").build();
+    let output = PutRecordsOutput::builder().records(entry).build().unwrap();
+    pipeline.on_answer(id, Ok(output), start());
+}
+
+#[test]
+fn no_more_requests_are_on_their_way_than_allowed() {
+    let mut pipeline = pipeline(2);
+    let mut outcomes = Vec::new();
+    for _ in 0..4 {
+        outcomes.push(put(&mut pipeline, "orders"));
+    }
+    let Some(Action::Open(stream)) = pipeline.next_action(start()) else {
+        panic!("the stream is looked up first");
+    };
+    assert!(pipeline.next_action(start()).is_none(), "once");
+    pipeline.on_opened(&stream, Ok(info()), start());
+    let (first, _) = next_put(&mut pipeline).unwrap();
+    next_put(&mut pipeline).unwrap();
+    assert!(next_put(&mut pipeline).is_none());
+    let later = start() + Duration::from_millis(1);
+    assert!(pipeline.next_deadline(start()).is_none_or(|deadline| deadline > later), "an answer wakes, not the time");
+    answer(&mut pipeline, first);
+    assert!(outcomes[0].try_recv().unwrap().is_stored());
+    assert!(next_put(&mut pipeline).is_some());
+}
+
+#[test]
+fn streams_are_served_in_turn() {
+    let mut pipeline = pipeline(1);
+    let streams = ["a", "b", "c"];
+    for stream in streams {
+        (0..3).for_each(|_| drop(put(&mut pipeline, stream)));
+    }
+    for stream in streams {
+        let Some(Action::Open(_)) = pipeline.next_action(start()) else {
+            panic!("{stream} is looked up");
+        };
+    }
+    for stream in streams {
+        pipeline.on_opened(&name(stream), Ok(info()), start());
+    }
+    let mut served = Vec::new();
+    while let Some((id, stream)) = next_put(&mut pipeline) {
+        served.push(stream);
+        answer(&mut pipeline, id);
+    }
+    assert_eq!(served, ["a", "b", "c", "a", "b", "c", "a", "b", "c"]);
+}
+
+#[test]
+fn a_stream_that_was_missing_is_looked_up_for_the_next_record() {
+    let mut pipeline = pipeline(1);
+    let mut first = put(&mut pipeline, "orders");
+    let Some(Action::Open(stream)) = pipeline.next_action(start()) else {
+        panic!("the stream is looked up");
+    };
+    let error = RequestError::new("ListShards", "orders", RequestErrorKind::NotFound, None, "no such stream");
+    pipeline.on_opened(&stream, Err(error), start());
+    assert!(matches!(first.try_recv().unwrap(), Outcome::Failed { .. }));
+    assert!(pipeline.next_action(start()).is_none(), "nothing waits");
+    let _second = put(&mut pipeline, "orders");
+    assert!(matches!(pipeline.next_action(start()), Some(Action::Open(_))));
+    assert_eq!(pipeline.stats().outstanding(), 1);
+}
