@@ -408,7 +408,8 @@ async fn show_progress(view: Arc<View>, observer: Arc<Observer>, written: Arc<At
     let mut timer = tokio::time::interval(PROGRESS_INTERVAL);
     loop {
         timer.tick().await;
-        let (produced, delivered) = (written.load(Ordering::Relaxed), observer.lines());
+        // Repeated lines are delivered more than once; a bar that is full has nothing to say of them.
+        let (produced, delivered) = (written.load(Ordering::Relaxed), observer.lines().min(total));
         view.progress(Progress { total, produced, delivered });
     }
 }
