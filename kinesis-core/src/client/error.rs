@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::RequestId;
 use aws_smithy_runtime_api::http::Response;
@@ -221,8 +222,11 @@ where
         SdkError::TimeoutError(_) => RequestErrorKind::Timeout,
         SdkError::DispatchFailure(_) if never_connected(error) => RequestErrorKind::Unreachable,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => RequestErrorKind::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_io() => RequestErrorKind::ConnectionLost,
-        SdkError::DispatchFailure(_) => RequestErrorKind::NotSent,
+        SdkError::DispatchFailure(failure) if failure.is_user() || lacks_credentials(error) => {
+            RequestErrorKind::NotSent
+        }
+        // Also what the connector cannot classify, such as a connection that ends in the middle of the reply.
+        SdkError::DispatchFailure(_) => RequestErrorKind::ConnectionLost,
         SdkError::ResponseError(_) => RequestErrorKind::InvalidResponse,
         _ => RequestErrorKind::Other,
     }
@@ -246,6 +250,10 @@ fn never_connected(error: &(dyn StdError + 'static)) -> bool {
             Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable | Io::NotFound
         )
     })
+}
+
+fn lacks_credentials(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| cause.is::<CredentialsError>())
 }
 
 fn innermost_message(error: &(dyn StdError + 'static)) -> String {
