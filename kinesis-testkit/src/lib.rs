@@ -1,4 +1,51 @@
-//! A fake Kinesis.
+//! A faithful Amazon Kinesis inside your test, under virtual time; also a server.
+//!
+//! What it is: Kinesis Data Streams in memory, with the service's formats and rules (sequence numbers, hash key ranges,
+//! lineage, iterators and page tokens that expire, retention, states, throughput limits, error codes and texts), with
+//! faults that strike where you say, and a journal of what was really stored. It plugs in below the SDK's own client,
+//! so that a test runs everything that production runs but the network. What it is not: durable, a check of signatures
+//! or permissions, or all of the API: fan-out, UpdateShardCount, tags, encryption and control-plane rates are not
+//! there, and calls of what is not in [`Operation`] are refused as unknown.
+//!
+//! ```
+//! use aws_sdk_kinesis::primitives::Blob;
+//! use aws_sdk_kinesis::types::ShardIteratorType;
+//! use kinesis_testkit::{FakeKinesis, Limits};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let kinesis = FakeKinesis::builder().stream("orders", 1).limits(Limits::aws()).build();
+//! let client: aws_sdk_kinesis::Client = kinesis.client();
+//!
+//! let put = client.put_record().stream_name("orders").partition_key("customer-7").data(Blob::new("one pizza"));
+//! let shard = put.send().await?.shard_id;
+//! let children = kinesis.split("orders", &shard)?;
+//!
+//! let start = client.get_shard_iterator().stream_name("orders").shard_id(shard);
+//! let start = start.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await?;
+//! let read = client.get_records().set_shard_iterator(start.shard_iterator).send().await?;
+//! assert_eq!(read.records()[0].data().as_ref(), b"one pizza");
+//! // The shard was split, so that this reply ends it.
+//! assert_eq!(read.next_shard_iterator(), None);
+//! assert_eq!(read.child_shards()[0].shard_id(), children[0].as_str());
+//! assert_eq!(kinesis.journal().records.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **Time.** With [`virtual_time`](FakeKinesisBuilder::virtual_time) on a runtime whose time is paused
+//! (`#[tokio::test(start_paused = true)]`) five minutes or a day pass in no time, and everything is deterministic: the
+//! in-process transport uses no sockets, no DNS and no threads.
+//!
+//! **Faults.** [`FakeKinesis::inject`] takes a [`FaultRule`]: `FaultRule::on(Operation::PutRecords).nth(3)
+//! .fault(Fault::LoseReply)` stores the third PutRecords call and loses its answer.
+//!
+//! **Server.** `kinesis-testkit serve --port 4567 --stream orders:4` answers the JSON protocol on loopback; [`Server`]
+//! is the same as a library.
+//!
+//! **Layout.** `engine` is a synchronous state machine (a time and a request in, a reply out); `protocol` turns bytes
+//! into its requests and its replies into bytes; `transport` holds the two ways in. Beside them `faults` and `journal`;
+//! `service` takes a call past all of them, `fake` is the handle that tests hold.
 
 mod engine;
 mod fake;

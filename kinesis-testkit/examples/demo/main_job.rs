@@ -76,3 +76,17 @@ async fn a_line_that_no_record_can_hold_is_found_before_anything_is_written() {
     assert!(failure.to_string().contains("line 2 "), "{failure}");
     assert!(!out.exists());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_used_is_named_in_one_line() {
+    for (arguments, named) in [
+        (["--region", "Nowhere"], "--region"),
+        (["--stream", "a b"], "--stream"),
+        (["--endpoint", "nonsense"], "aws.endpoint"),
+        (["--input", "/does/not/exist"], "/does/not/exist"),
+    ] {
+        let failure = demo(&arguments).await.unwrap_err();
+        let text = failure.to_string();
+        assert!(failure.code() == 2 && text.contains(named) && !text.contains('\n'), "{text}");
+    }
+}

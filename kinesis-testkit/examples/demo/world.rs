@@ -27,7 +27,7 @@ impl World {
     /// Reaches the service, or starts the fake; nothing is made yet.
     pub(crate) async fn reach(arguments: &Arguments) -> Result<Self, Failure> {
         let stream = arguments.stream.parse().map_err(|error| usage_because("--stream", &error))?;
-        let Some(endpoint) = &arguments.endpoint else { return Ok(Self::embedded(arguments, stream)) };
+        let Some(endpoint) = &arguments.endpoint else { return Self::embedded(arguments, stream) };
         let mut config = AwsConfig::builder().region(&arguments.region).endpoint(endpoint);
         if std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
             // An endpoint that checks credentials is given them by the environment; a fake wants any.
@@ -37,15 +37,20 @@ impl World {
         Ok(Self { client: KinesisClient::connect(&config).await, stream, fake: None })
     }
 
-    fn embedded(arguments: &Arguments, stream: StreamName) -> Self {
+    fn embedded(arguments: &Arguments, stream: StreamName) -> Result<Self, Failure> {
         let limits = match arguments.limits {
             LimitsChoice::Off => Limits::off(),
             LimitsChoice::Aws => Limits::aws(),
         };
-        let fake =
-            FakeKinesis::builder().region(&arguments.region).seed(arguments.seed).limits(limits).journal(false).build();
+        let fake = FakeKinesis::builder()
+            .region(&arguments.region)
+            .seed(arguments.seed)
+            .limits(limits)
+            .journal(false)
+            .try_build()
+            .map_err(|error| usage_because("--region", &error))?;
         let client = KinesisClient::new(fake.client(), kinesis_core::ClientOptions::default());
-        Self { client, stream, fake: Some(fake) }
+        Ok(Self { client, stream, fake: Some(fake) })
     }
 
     /// The most that a record of the stream may hold; the service's default where the stream is still to be made.

@@ -241,3 +241,108 @@ fn require_record_sizes(stream: &Stream, entries: &[PutEntry]) -> Result<(), Ser
 fn missing_shard(shard: &str, stream: &str, account: &str) -> ServiceError {
     ServiceError::not_found(format!("Shard {shard} in stream {stream} under account {account} does not exist"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use kinesis_core::{HashKey, StreamName, from_unix_millis};
+
+    use super::super::{Delays, RecordBody, Settings, StreamMode, StreamOptions};
+    use super::*;
+
+    /// 2023-11-14T22:13:20.250Z
+    const T: u64 = 1_700_000_000_250;
+
+    fn engine(limits: Limits, shards: u32) -> (Engine, StreamRef) {
+        let mut engine = Engine::new(Settings {
+            region: "us-east-1".to_owned(),
+            account: "123456789012".to_owned(),
+            limits,
+            delays: Delays::default(),
+        });
+        let name: StreamName = "orders".parse().unwrap();
+        let options = StreamOptions { shards, mode: StreamMode::Provisioned, max_record_kib: 1024 };
+        engine.create_stream(from_unix_millis(T), &name, &options).unwrap();
+        (engine, StreamRef::named(name))
+    }
+
+    fn entries(buffer: &'static [u8], count: usize) -> Vec<PutEntry> {
+        let buffer = Bytes::from(buffer.to_vec());
+        let size = buffer.len() / count;
+        let bodies = (0..count).map(|n| buffer.slice(n * size..(n + 1) * size));
+        bodies
+            .map(|bytes| PutEntry { body: RecordBody::new(bytes, 1), explicit_hash_key: Some(HashKey::MIN) })
+            .collect()
+    }
+
+    fn put(engine: &mut Engine, stream: &StreamRef, millis: u64, count: usize) -> Vec<PutOutcome> {
+        let mut entries = entries(b"k1k2k3k4", 4);
+        entries.truncate(count);
+        engine.put(from_unix_millis(millis), stream, &mut entries, |_| None).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_layout() {
+        let (mut engine, stream) = engine(Limits::off(), 1);
+        let outcomes = put(&mut engine, &stream, T + 5000, 2);
+        // Created at 0x6553f0fe (two seconds before T), index 1 and 2, second 0x6553f105, shard 0.
+        let expected = [
+            "2_06553f0fe_0_0000000000000001_00_06553f105_00000000_2",
+            "2_06553f0fe_0_0000000000000002_00_06553f105_00000000_2",
+        ];
+        for (outcome, expected) in outcomes.iter().zip(expected) {
+            let (high, low) = outcome.as_ref().unwrap().sequence_number.halves();
+            assert_eq!(format!("{high:x}{low:032x}"), expected.replace('_', ""));
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_throttled_leaves_its_place_and_the_next_second_has_room() {
+        let (mut engine, stream) = engine(Limits::off().write_records_per_second(3), 1);
+        let stored = |outcomes: Vec<PutOutcome>| outcomes.iter().map(Result::is_ok).collect::<Vec<_>>();
+        assert_eq!(stored(put(&mut engine, &stream, T, 2)), [true, true]);
+        assert_eq!(stored(put(&mut engine, &stream, T, 4)), [true, false, false, false]);
+        assert_eq!(stored(put(&mut engine, &stream, T + 999, 4)), [true, true, false, false]);
+    }
+
+    #[test]
+    fn few_stored_entries_do_not_hold_the_buffer_of_a_request() {
+        let (mut engine, stream) = engine(Limits::off(), 1);
+        let error = || ServiceError::new("InternalFailure", "", 500);
+        for (failing, shares) in [(0..0, true), (0..2, true), (0..3, false)] {
+            let mut entries = entries(b"k1k2k3k4", 4);
+            let buffer = entries[3].body.data().as_ptr();
+            engine
+                .put(from_unix_millis(T), &stream, &mut entries, |index| failing.contains(&index).then(error))
+                .unwrap();
+            assert_eq!(entries[3].body.data().as_ptr() == buffer, shares, "{failing:?} failed");
+        }
+    }
+
+    #[test]
+    fn a_second_stream_of_a_name_is_told_from_the_first_within_one_millisecond() {
+        let (mut engine, stream) = engine(Limits::off(), 1);
+        let now = from_unix_millis(T);
+        let first = put(&mut engine, &stream, T, 1).remove(0).unwrap();
+        engine.delete_stream(now, &stream).unwrap();
+        let options = StreamOptions { shards: 1, mode: StreamMode::Provisioned, max_record_kib: 1024 };
+        engine.create_stream(now, &stream.name, &options).unwrap();
+        let second = put(&mut engine, &stream, T, 1).remove(0).unwrap();
+        assert!(second.sequence_number > first.sequence_number);
+        assert_eq!(engine.describe(now, &stream).unwrap().created_at, now + Duration::from_millis(1));
+    }
+
+    #[test]
+    fn behind_is_zero_at_the_tip_alone() {
+        let (mut engine, stream) = engine(Limits::off(), 1);
+        put(&mut engine, &stream, T, 3);
+        let start = engine
+            .get_shard_iterator(from_unix_millis(T), &stream, "shardId-000000000000", &IteratorType::TrimHorizon)
+            .unwrap();
+        let mut read =
+            |millis, limit| engine.get_records(from_unix_millis(millis), &start, limit).unwrap().millis_behind_latest;
+        assert_eq!([read(T, 1), read(T + 5, 2), read(T + 5, 3)], [1, 5, 0]);
+    }
+}

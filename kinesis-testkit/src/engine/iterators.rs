@@ -78,8 +78,8 @@ fn expired(issued_millis: u64, now_millis: u64) -> ServiceError {
     ServiceError::new(
         "ExpiredIteratorException",
         format!(
-            "Iterator expired. The iterator was created at time {issued} while right now it is {now} which is further in \
-             the future than the tolerated delay of {ITERATOR_LIFE_MILLIS} milliseconds."
+            "Iterator expired. The iterator was created at time {issued} while right now it is {now} which is further \
+             in the future than the tolerated delay of {ITERATOR_LIFE_MILLIS} milliseconds."
         ),
         400,
     )

@@ -23,8 +23,9 @@ impl Limits {
 
     /// The limits of a provisioned shard (AWS quota page).
     ///
-    /// Writes: 1,000 records and 1 MiB per second, partition keys counted. Reads: 5 GetRecords and 2 MiB per second, and
-    /// silence after a large reply for as long as its bytes take (5 s after 10 MiB). GetShardIterator: 5 per second.
+    /// Writes: 1,000 records and 1 MiB per second, partition keys counted. Reads: 5 GetRecords and 2 MiB per second,
+    /// and silence after a large reply for as long as its bytes take (5 s after 10 MiB). GetShardIterator: 5 calls per
+    /// second.
     pub fn aws() -> Self {
         Self {
             write_records: Some(1000),
@@ -154,7 +155,7 @@ impl Meters {
 
     /// Charges the bytes of a reply that was admitted.
     ///
-    /// A reply above one second's worth leaves nothing of what was saved, so that 10 MiB at 2 MiB/s mean 5 s of silence.
+    /// A reply above one second's worth leaves nothing of what was saved: 10 MiB at 2 MiB/s mean 5 s of silence.
     pub(super) fn charge_read(&mut self, limits: &Limits, bytes: u64) {
         if let Some(rate) = limits.read_bytes {
             if bytes > rate {

@@ -71,8 +71,8 @@ pub(crate) struct ShardPage {
 
 /// The first page of a listing.
 ///
-/// A time before the trim horizon counts as the horizon, and the horizon of a stream that is younger than its retention is
-/// its creation.
+/// A time before the trim horizon counts as the horizon, and the horizon of a stream that is younger than its
+/// retention is its creation.
 pub(super) fn first_page(
     stream: &Stream,
     filter: Option<&ShardFilter>,

@@ -8,8 +8,9 @@ pub(super) const LAST_INDEX: u64 = 0x7fff_ffff_ffff_ffff;
 /// The parts of a sequence number of the service's current layout.
 ///
 /// 47 hexadecimal digits: `2`, the second of the shard's creation (9), the low digit of the shard's index (1), the
-/// record's index (16), `00`, the second of arrival (9), the shard's index (8), `2`. As found by kinesalite (`db/index.js`);
-/// in decimal it has 56 digits. Numbers of one shard rise with the record's index, a later shard's numbers are higher.
+/// record's index (16), `00`, the second of arrival (9), the shard's index (8), `2`. As found by kinesalite
+/// (`db/index.js`); in decimal it has 56 digits. Numbers of one shard rise with the record's index, a later shard's
+/// numbers are higher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SequenceParts {
     pub(super) shard_created_secs: u64,

@@ -254,8 +254,8 @@ impl Stream {
             let (name, account, id) = (self.name(), self.arn.account(), &shard.id);
             let (start, end) = (range.start(), range.end());
             return Err(ServiceError::invalid_argument(format!(
-                "NewStartingHashKey {at} used in SplitShard() on shard {id} in stream {name} under account {account} is \
-                 not both greater than one plus the shard's StartingHashKey {start} and less than the shard's \
+                "NewStartingHashKey {at} used in SplitShard() on shard {id} in stream {name} under account {account} \
+                 is not both greater than one plus the shard's StartingHashKey {start} and less than the shard's \
                  EndingHashKey {end}."
             )));
         }

@@ -98,8 +98,8 @@ impl FakeKinesisBuilder {
 
     /// Follows tokio's time, from 2026-01-01T00:00:00Z on.
     ///
-    /// On a runtime whose time is paused, expiry, retention and limits follow the virtual time. The clock starts when the
-    /// fake is built, which then must happen inside of the runtime.
+    /// On a runtime whose time is paused, expiry, retention and limits follow the virtual time. The clock starts when
+    /// the fake is built, which then must happen inside of the runtime.
     pub fn virtual_time(self) -> Self {
         self.virtual_time_from(from_unix_millis(VIRTUAL_EPOCH_MILLIS))
     }

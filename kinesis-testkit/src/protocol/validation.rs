@@ -156,17 +156,17 @@ mod tests {
     fn problems_are_worded_as_the_service_words_them() {
         assert_eq!(
             message(|it| it.range("limit", 10_001, 1, 10_000)),
-            "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have value \
-             less than or equal to 10000"
+            "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have \
+             value less than or equal to 10000"
         );
         assert_eq!(
             message(|it| {
                 it.required::<&str>("shardId", None);
                 it.one_of("shardIteratorType", "NOWHERE", &["LATEST", "TRIM_HORIZON"]);
             }),
-            "2 validation errors detected: Value null at 'shardId' failed to satisfy constraint: Member must not be null; \
-             Value 'NOWHERE' at 'shardIteratorType' failed to satisfy constraint: Member must satisfy enum value set: \
-             [LATEST, TRIM_HORIZON]"
+            "2 validation errors detected: Value null at 'shardId' failed to satisfy constraint: Member must not be \
+             null; Value 'NOWHERE' at 'shardIteratorType' failed to satisfy constraint: Member must satisfy \
+             enum value set: [LATEST, TRIM_HORIZON]"
         );
         assert!(message(|it| it.name("streamName", "a b")).contains("pattern: [a-zA-Z0-9_.-]+"));
         assert!(message(|it| it.hash_key("explicitHashKey", "007")).contains("pattern: 0|([1-9]\\d{0,38})"));

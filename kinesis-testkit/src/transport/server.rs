@@ -59,8 +59,8 @@ impl Server {
     /// Cancel safety: a cancelled call listens on nothing.
     ///
     /// # Errors
-    /// [`BindError`] where the address is in use, is not this machine's or may not be used; a retry can succeed once the
-    /// address is free.
+    /// [`BindError`] where the address is in use, is not this machine's or may not be used; a retry can succeed once
+    /// the address is free.
     pub async fn bind(fake: &FakeKinesis, address: impl ToSocketAddrs + ToString) -> Result<Self, BindError> {
         let text = address.to_string();
         let listen = async {

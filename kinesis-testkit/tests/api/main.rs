@@ -1,14 +1,22 @@
 //! What a user of the fake sees, through the SDK's own client.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod listing;
+#[cfg(test)]
 mod reading;
+#[cfg(test)]
 mod resharding;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
 mod streams;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod time;
+#[cfg(test)]
 mod writing;

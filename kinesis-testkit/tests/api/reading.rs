@@ -122,8 +122,8 @@ async fn get_records_refuses_what_is_out_of_range() {
     assert_eq!(code_, "ValidationException");
     assert_eq!(
         message,
-        "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have value less \
-         than or equal to 10000"
+        "1 validation error detected: Value '10001' at 'limit' failed to satisfy constraint: Member must have value \
+         less than or equal to 10000"
     );
     assert_eq!(code(limit(0).await), "ValidationException");
     for garbage in

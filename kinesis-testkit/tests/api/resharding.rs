@@ -119,8 +119,8 @@ async fn what_cannot_be_resharded_is_refused_in_the_services_words() {
         client.merge_shards().stream_name(STREAM).shard_to_merge(a).adjacent_shard_to_merge(b).send()
     };
     fake.split(STREAM, SHARD_0).unwrap();
-    let closed = "Shard shardId-000000000000 in stream orders under account 123456789012 has already been merged or split, \
-                  and thus is not eligible for merging or splitting.";
+    let closed = "Shard shardId-000000000000 in stream orders under account 123456789012 has already been merged or \
+                  split, and thus is not eligible for merging or splitting.";
     for (code, message) in [refusal(split(SHARD_0, "1000").await), refusal(merge(SHARD_0, SHARD_1).await)] {
         assert_eq!((code.as_str(), message.as_str()), ("InvalidArgumentException", closed));
     }

@@ -90,10 +90,13 @@ async fn the_server_stops_although_a_call_hangs() {
     serving(&fake, async |_, client| {
         let put = client.put_records().stream_name(STREAM).records(entry("k", "x"));
         hanging = Some(tokio::spawn(put.send()));
-        // The hang is counted as soon as the call has come in.
-        while !fake.call_counts().contains_key(&Operation::PutRecords) {
-            tokio::task::yield_now().await;
-        }
+        // The call is counted as soon as it has come in.
+        let came_in = async {
+            while !fake.call_counts().contains_key(&Operation::PutRecords) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), came_in).await.unwrap();
     })
     .await;
     assert!(hanging.unwrap().await.unwrap().is_err(), "the connection is closed");

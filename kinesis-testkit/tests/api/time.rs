@@ -23,8 +23,8 @@ async fn an_iterator_expires_after_five_minutes() {
     assert_eq!(code, "ExpiredIteratorException");
     assert_eq!(
         message,
-        "Iterator expired. The iterator was created at time Thu Jan 01 00:00:00 UTC 2026 while right now it is Thu Jan 01 \
-         00:05:00 UTC 2026 which is further in the future than the tolerated delay of 300000 milliseconds."
+        "Iterator expired. The iterator was created at time Thu Jan 01 00:00:00 UTC 2026 while right now it is Thu Jan \
+         01 00:05:00 UTC 2026 which is further in the future than the tolerated delay of 300000 milliseconds."
     );
     advance(Duration::from_secs(299)).await;
     read(&client, next).await;
