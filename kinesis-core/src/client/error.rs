@@ -49,8 +49,10 @@ pub enum RequestErrorKind {
 }
 
 impl RequestErrorKind {
-    /// The kind that an error code of the service stands for; `status` decides where the code is not known.
-    fn of_code(code: &str, status: u16) -> Self {
+    /// The kind that an error code of the service stands for, also one of an entry of PutRecords.
+    ///
+    /// [`Other`](Self::Other) for a code that this version does not know.
+    pub fn of_code(code: &str) -> Self {
         match code {
             "ProvisionedThroughputExceededException" | "KMSThrottlingException" | "ThrottlingException" => {
                 Self::Throttled
@@ -74,8 +76,15 @@ impl RequestErrorKind {
             | "KMSNotFoundException"
             | "KMSOptInRequired" => Self::Kms,
             "InternalFailure" | "InternalFailureException" | "ServiceUnavailable" => Self::Internal,
-            _ if status >= 500 => Self::Internal,
             _ => Self::Other,
+        }
+    }
+
+    /// The kind of a refusal; its HTTP status decides where the code is not known.
+    fn of_refusal(code: &str, status: u16) -> Self {
+        match Self::of_code(code) {
+            Self::Other if status >= 500 => Self::Internal,
+            kind => kind,
         }
     }
 }
@@ -137,7 +146,7 @@ impl RequestError {
         let mut classified = match &error {
             SdkError::ServiceError(context) => {
                 let (service, status) = (context.err(), context.raw().status().as_u16());
-                let kind = RequestErrorKind::of_code(service.code().unwrap_or_default(), status);
+                let kind = RequestErrorKind::of_refusal(service.code().unwrap_or_default(), status);
                 let message = service.message().map_or_else(|| format!("HTTP status {status}"), str::to_owned);
                 Self::new(operation, target, kind, service.code(), &message)
             }
@@ -284,7 +293,8 @@ mod tests {
     #[test]
     fn every_code_answers_the_three_questions() {
         for (code, status, kind, answers) in CODES {
-            let error = RequestError::new("PutRecords", "orders", RequestErrorKind::of_code(code, status), None, "x");
+            let error =
+                RequestError::new("PutRecords", "orders", RequestErrorKind::of_refusal(code, status), None, "x");
             let given = [error.is_retryable(), error.is_throttle(), error.may_have_been_applied()];
             assert_eq!((error.kind(), given), (kind, answers), "{code}");
         }

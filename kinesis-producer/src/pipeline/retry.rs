@@ -53,19 +53,6 @@ pub(crate) enum EntryVerdict {
     GiveUp(AttemptResult),
 }
 
-/// Error codes of an entry that no repetition changes; `KMSThrottlingException` is not among them.
-const PERMANENT: [&str; 9] = [
-    "AccessDeniedException",
-    "InvalidArgumentException",
-    "ValidationException",
-    "ResourceNotFoundException",
-    "KMSDisabledException",
-    "KMSInvalidStateException",
-    "KMSAccessDeniedException",
-    "KMSNotFoundException",
-    "KMSOptInRequired",
-];
-
 impl EntryVerdict {
     /// Judges an entry; a code that is not known counts as ambiguous, as `InternalFailure` does.
     pub(crate) fn of(entry: &PutRecordsResultEntry) -> Self {
@@ -73,11 +60,13 @@ impl EntryVerdict {
             return Self::of_success(entry);
         };
         let message = entry.error_message().unwrap_or_default().into();
-        match code {
-            "ProvisionedThroughputExceededException" | "KMSThrottlingException" | "ThrottlingException" => {
-                Self::Throttled(AttemptResult::Refused { code: code.into(), message })
-            }
-            _ if PERMANENT.contains(&code) => Self::GiveUp(AttemptResult::Refused { code: code.into(), message }),
+        let refused = |message| AttemptResult::Refused { code: code.into(), message };
+        match RequestErrorKind::of_code(code) {
+            RequestErrorKind::Throttled | RequestErrorKind::LimitExceeded => Self::Throttled(refused(message)),
+            RequestErrorKind::AccessDenied
+            | RequestErrorKind::InvalidArgument
+            | RequestErrorKind::NotFound
+            | RequestErrorKind::Kms => Self::GiveUp(refused(message)),
             _ => Self::Ambiguous(AttemptResult::Ambiguous { code: code.into(), message }),
         }
     }
@@ -154,7 +143,17 @@ mod tests {
         for code in ["InternalFailure", "ServiceUnavailable", "xx"] {
             assert!(matches!(EntryVerdict::of(&entry(code)), EntryVerdict::Ambiguous(_)), "{code}");
         }
-        for code in PERMANENT {
+        for code in [
+            "AccessDeniedException",
+            "InvalidArgumentException",
+            "ValidationException",
+            "ResourceNotFoundException",
+            "KMSDisabledException",
+            "KMSInvalidStateException",
+            "KMSAccessDeniedException",
+            "KMSNotFoundException",
+            "KMSOptInRequired",
+        ] {
             assert!(matches!(EntryVerdict::of(&entry(code)), EntryVerdict::GiveUp(_)), "{code}");
         }
         let nowhere = PutRecordsResultEntry::builder().sequence_number("42").build();
