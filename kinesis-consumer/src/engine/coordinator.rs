@@ -306,6 +306,10 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
             Ok(listing) => {
                 self.observe(&stream, listing)?;
                 self.listed.insert(stream, since);
+                if self.control.borrow().drain.is_some_and(|drain| since < drain) {
+                    // Asked for before the job was to drain: it says nothing about what there was to read by then.
+                    self.discover();
+                }
                 self.end_if_drained();
                 Ok(())
             }

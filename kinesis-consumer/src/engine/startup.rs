@@ -58,6 +58,11 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
         let names: Vec<_> = job.streams.iter().map(StreamName::as_str).collect();
         return Err(ConsumerError::NoShards { streams: names.join(", ") });
     }
+    for forgotten in latest.iter().flat_map(|checkpoint| &checkpoint.streams) {
+        if !streams.0.contains_key(&forgotten.name) {
+            tracing::warn!(stream = %forgotten.name, "the job no longer reads this stream: its positions are dropped");
+        }
+    }
     let epoch = latest.map_or(Epoch(0), |checkpoint| checkpoint.epoch);
     let restored_from = latest.map(|checkpoint| checkpoint.taken_at);
     Ok(Prepared { streams, epoch, restored_from, listings })

@@ -99,6 +99,9 @@ impl<S: Schema> Expander<S> {
         let data = Bytes::from(record.data.into_inner());
         match DecodeOptions::default().max_members(self.settings.max_members).decode(&data) {
             Ok(Some(aggregate)) => {
+                if position.covers(RecordPosition::new(sequence_number, aggregate.len() as u64 - 1)) {
+                    return Ok(());
+                }
                 let opened = Opened { sequence_number, arrived_at, aggregate, next: 0 };
                 self.opened = self.admit(opened, collecting)?;
                 return Ok(());
@@ -330,6 +333,17 @@ mod tests {
         let mut harness = harness(ForeignMembers::Fail, 10, low_half());
         harness.expander.begin(vec![aggregate(7, &[(foreign, "b"), (1, "a")])]);
         assert!(harness.expander.next_chunk(&ShardPosition::TRIM_HORIZON).is_err());
+    }
+
+    #[test]
+    fn an_aggregate_that_was_dropped_is_not_reported_again_when_it_is_read_again() {
+        let mut harness = harness(ForeignMembers::WholeAggregate, 10, low_half());
+        let mut position = ShardPosition::TRIM_HORIZON;
+        for _ in 0..2 {
+            harness.expander.begin(vec![aggregate(7, &[(u128::MAX, "a"), (1, "b")])]);
+            all(&mut harness, &mut position);
+        }
+        assert_eq!(harness.events.lock().len(), 1);
     }
 
     #[test]

@@ -67,6 +67,18 @@ async fn failures_that_pass_are_survived() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_is_still_being_made_is_waited_for() {
+    let fake = FakeKinesis::builder().creating(Duration::from_secs(8)).virtual_time().build();
+    let world = World::of(fake);
+    world.fake.client().create_stream().stream_name(STREAM).shard_count(1).send().await.unwrap();
+    let running = world.start(world.consumer());
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    world.put_many(0..3).await;
+    running.drain().await.unwrap();
+    assert_eq!(world.seen.sorted(), texts(0..3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_was_made_again_is_refused() {
     // F10
     let world = World::new(1);

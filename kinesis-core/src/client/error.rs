@@ -24,7 +24,7 @@ pub enum RequestErrorKind {
     ExpiredNextToken,
     /// The stream, shard or consumer does not exist.
     NotFound,
-    /// The stream is not in a state that allows the call.
+    /// The stream is not in a state that allows the call yet, such as CREATING.
     InUse,
     /// The service refused an argument.
     InvalidArgument,
@@ -206,7 +206,12 @@ impl RequestError {
         self.is_throttle()
             || matches!(
                 self.kind,
-                Kind::Internal | Kind::Timeout | Kind::Unreachable | Kind::ConnectionLost | Kind::InvalidResponse
+                Kind::InUse
+                    | Kind::Internal
+                    | Kind::Timeout
+                    | Kind::Unreachable
+                    | Kind::ConnectionLost
+                    | Kind::InvalidResponse
             )
     }
 
@@ -282,7 +287,7 @@ mod tests {
         ("ExpiredIteratorException", 400, RequestErrorKind::ExpiredIterator, [false, false, false]),
         ("ExpiredNextTokenException", 400, RequestErrorKind::ExpiredNextToken, [false, false, false]),
         ("ResourceNotFoundException", 400, RequestErrorKind::NotFound, [false, false, false]),
-        ("ResourceInUseException", 400, RequestErrorKind::InUse, [false, false, false]),
+        ("ResourceInUseException", 400, RequestErrorKind::InUse, [true, false, false]),
         ("InvalidArgumentException", 400, RequestErrorKind::InvalidArgument, [false, false, false]),
         ("AccessDeniedException", 400, RequestErrorKind::AccessDenied, [false, false, false]),
         ("InternalFailure", 500, RequestErrorKind::Internal, [true, false, true]),
