@@ -37,8 +37,10 @@ impl OpenedJob {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Another process has the job open.
-    #[error("job `{job}` in {location} is open in another process: stop that one, or use another job or directory")]
+    /// Another process, or another store of this one, has the job open.
+    #[error(
+        "job `{job}` in {location} is open elsewhere: end the other process or store, or use another job or directory"
+    )]
     InUse {
         /// The job.
         job: String,

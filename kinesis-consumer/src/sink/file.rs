@@ -12,7 +12,7 @@ use kinesis_core::{CheckpointParticipant, CommitHandle, Epoch, ParticipantError,
 use parking_lot::Mutex;
 
 use super::Sink;
-use crate::files::{in_background, sync_directory};
+use crate::files::{create_directory, in_background, sync_directory};
 use crate::mutants::Mutant;
 use crate::record::StreamShard;
 
@@ -50,7 +50,7 @@ impl FileSink {
     /// The operating system's error; a retry is safe.
     pub fn open(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
-        fs::create_dir_all(&directory)?;
+        create_directory(&directory)?;
         let token = Randomness::from_entropy().stream("file-sink").next_u64() as u32;
         Ok(Self { directory: directory.into(), token, open: Mutex::default(), mutant: None })
     }
@@ -122,6 +122,8 @@ impl CheckpointParticipant for FileSink {
     }
 
     async fn recover(&self, last: Epoch, committed: &[CommitHandle]) -> Result<(), ParticipantError> {
+        // What an earlier run of this sink left open is about to be removed, and must not be written to again.
+        self.open.lock().clear();
         for handle in committed {
             self.commit(handle).await?;
         }
@@ -237,6 +239,20 @@ mod tests {
         sink.recover(Epoch(1), &[handle]).await.unwrap();
         let names = names(directory.path());
         assert!(names.len() == 1 && names[0].starts_with(PART), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn a_sink_can_be_used_for_the_next_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let sink = FileSink::open(directory.path()).unwrap();
+        sink.write(Epoch(1), &shard(0), vec!["never committed"]).await.unwrap();
+        CheckpointParticipant::recover(&sink, Epoch(0), &[]).await.unwrap();
+        sink.write(Epoch(1), &shard(0), vec!["once"]).await.unwrap();
+        let handle = sink.pre_commit(Epoch(1)).await.unwrap().unwrap();
+        sink.commit(&handle).await.unwrap();
+        let names = names(directory.path());
+        assert_eq!(names.len(), 1);
+        assert_eq!(fs::read(directory.path().join(&names[0])).unwrap(), b"once\n");
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use kinesis_core::Epoch;
 use parking_lot::Mutex;
 
 use super::{CheckpointStore, Incarnation, OpenedJob, StoreError};
-use crate::files::{in_background, sync_directory};
+use crate::files::{create_directory, in_background, sync_directory};
 use crate::state::Checkpoint;
 
 /// Keeps each job's last checkpoint in a directory of its own.
@@ -41,7 +41,7 @@ impl FileStore {
     /// The operating system's error; a retry is safe.
     pub fn open(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
-        fs::create_dir_all(&directory)?;
+        create_directory(&directory)?;
         Ok(Self { directory: directory.into(), jobs: Arc::default() })
     }
 
@@ -77,7 +77,9 @@ impl CheckpointStore for FileStore {
     async fn put(&self, incarnation: Incarnation, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         let bytes = checkpoint.encode();
         self.run(&checkpoint.job, "a checkpoint", move |files, jobs| {
-            if jobs.get(&files.job).map(|job| job.incarnation) != Some(incarnation) {
+            let held = jobs.get(&files.job).map(|job| job.incarnation);
+            // The file, too: a lock that was removed by hand, or did not work, must not let two runs write.
+            if held != Some(incarnation) || files.incarnation()? != incarnation {
                 return Err(StoreError::Fenced { job: files.job.clone() });
             }
             files.replace("checkpoint", &bytes).map_err(files.failed("a checkpoint"))
@@ -113,7 +115,7 @@ impl JobFiles {
 
     fn lock(&self) -> Result<File, StoreError> {
         let failed = || self.failed("locking");
-        fs::create_dir_all(&self.directory).map_err(failed())?;
+        create_directory(&self.directory).map_err(failed())?;
         let file = File::create(self.directory.join("lock")).map_err(failed())?;
         match file.try_lock() {
             Ok(()) => Ok(file),
@@ -125,15 +127,20 @@ impl JobFiles {
         }
     }
 
+    /// The incarnation of the run that opened the job last; 0 before the first.
+    fn incarnation(&self) -> Result<Incarnation, StoreError> {
+        let action = "reading the incarnation";
+        match fs::read_to_string(self.directory.join("incarnation")) {
+            Ok(text) => text.trim().parse().map(Incarnation).map_err(self.failed(action)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Incarnation(0)),
+            Err(error) => Err(self.failed(action)(error)),
+        }
+    }
+
     fn next_incarnation(&self) -> Result<Incarnation, StoreError> {
-        let failed = || self.failed("raising the incarnation");
-        let last = match fs::read_to_string(self.directory.join("incarnation")) {
-            Ok(text) => text.trim().parse().map_err(failed_number(self))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0u64,
-            Err(error) => return Err(failed()(error)),
-        };
-        let next = Incarnation(last + 1);
-        self.replace("incarnation", format!("{}\n", next.0).as_bytes()).map_err(failed())?;
+        let next = Incarnation(self.incarnation()?.0 + 1);
+        let written = self.replace("incarnation", format!("{}\n", next.0).as_bytes());
+        written.map_err(self.failed("raising the incarnation"))?;
         Ok(next)
     }
 
@@ -159,10 +166,6 @@ impl JobFiles {
         fs::rename(&temporary, self.directory.join(name))?;
         sync_directory(&self.directory)
     }
-}
-
-fn failed_number(files: &JobFiles) -> impl FnOnce(std::num::ParseIntError) -> StoreError + use<> {
-    files.failed("reading the incarnation")
 }
 
 #[cfg(test)]
@@ -215,6 +218,18 @@ mod tests {
         assert!(matches!(error, StoreError::Fenced { .. }), "{error}");
         store.put(current.incarnation, &checkpoint(6)).await.unwrap();
         assert_eq!(store.latest_epoch("orders").await.unwrap(), Some(Epoch(6)));
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_lock_was_removed_is_fenced_by_the_incarnation() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = FileStore::open(directory.path()).unwrap();
+        let stale = first.open("orders").await.unwrap();
+        fs::remove_file(directory.path().join("orders/lock")).unwrap();
+        let second = FileStore::open(directory.path()).unwrap();
+        second.open("orders").await.unwrap();
+        let error = first.put(stale.incarnation, &checkpoint(5)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Fenced { .. }), "{error}");
     }
 
     #[tokio::test]
