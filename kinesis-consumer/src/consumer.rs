@@ -44,6 +44,7 @@ impl<S: Schema> KinesisConsumer<S> {
     ///
     /// Returns the last checkpoint's epoch once the [handle](Self::handle) asked it to end. Cancel safety: dropping the
     /// future ends the job at once and saves nothing, as a crash would; running again goes on from the last checkpoint.
+    /// User code that is running then runs on to its next await. A second run at the same time fences the first.
     ///
     /// # Errors
     /// [`ConsumerError`]; running again goes on from the last checkpoint.
@@ -68,7 +69,9 @@ impl<S: Schema> KinesisConsumer<S> {
         K: Sink<P::Output> + 'static,
     {
         let coordinator = Coordinator::start(Arc::clone(&self.job), Arc::new(factory), sink).await?;
-        coordinator.run().await
+        let result = coordinator.run().await;
+        self.handle.reset();
+        result
     }
 }
 

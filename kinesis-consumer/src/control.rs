@@ -30,12 +30,17 @@ impl ConsumerHandle {
         self.control.subscribe()
     }
 
+    /// A run has ended: what it was asked for is not asked of the next.
+    pub(crate) fn reset(&self) {
+        self.control.send_modify(|control| (control.stop, control.drain) = (false, None));
+    }
+
     /// Takes a checkpoint now, or right after the one under way; does not wait for it.
     pub fn checkpoint(&self) {
         self.control.send_modify(|control| control.checkpoints += 1);
     }
 
-    /// Ends the job with a last checkpoint, wherever its shards are.
+    /// Ends the job with a last checkpoint, wherever its shards are; before a run, that run.
     pub fn stop(&self) {
         self.control.send_modify(|control| control.stop = true);
     }
@@ -46,7 +51,7 @@ impl ConsumerHandle {
     /// with writers that never pause that may not happen.
     pub fn drain(&self) {
         self.control.send_modify(|control| {
-            control.drain.get_or_insert_with(Instant::now);
+            control.drain = Some(Instant::now());
         });
     }
 }

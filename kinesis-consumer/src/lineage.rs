@@ -35,11 +35,6 @@ impl Node {
     fn is_ended(&self) -> bool {
         self.progress.as_ref().is_some_and(|progress| progress.position.is_ended())
     }
-
-    /// Whether nothing more can be read of the shard: it ended, or it is gone with what was left.
-    fn is_over(&self) -> bool {
-        self.is_ended() || self.absent > 0
-    }
 }
 
 /// A shard that can be begun now.
@@ -172,14 +167,14 @@ impl ShardGraph {
         self.nodes
             .values()
             .filter(|node| node.progress.is_none() && node.absent == 0)
-            .filter(|node| self.parents_of(node).all(Node::is_over))
+            .filter(|node| self.parents_of(node).all(Node::is_ended))
             .map(|node| Startable { shard: node.shard.clone(), position: node.start, states: self.inherited(node) })
             .collect()
     }
 
     /// The shards that were begun and are not finished, as a restored job takes them up.
     pub(crate) fn resumable(&self) -> Vec<Startable> {
-        let unfinished = self.nodes.values().filter(|node| !node.is_over());
+        let unfinished = self.nodes.values().filter(|node| !node.is_ended());
         unfinished
             .filter_map(|node| {
                 let progress = node.progress.as_ref()?;
@@ -194,7 +189,7 @@ impl ShardGraph {
     /// `horizon` is the arrival time of the oldest records kept, `taken_at` the checkpoint's. A shard that is resumed at
     /// its last record is not among them: whether that record comes back tells more.
     pub(crate) fn aged_out(&self, taken_at: SystemTime, horizon: SystemTime) -> Vec<(ShardId, Option<RecordPosition>)> {
-        let unfinished = self.nodes.values().filter(|node| !node.is_over());
+        let unfinished = self.nodes.values().filter(|node| !node.is_ended());
         let aged = unfinished.filter(|node| match &node.progress {
             Some(progress) => progress.position.not_before().is_some_and(|time| time < horizon),
             None => taken_at < horizon,
@@ -231,6 +226,14 @@ impl ShardGraph {
         self.nodes.get(id).filter(|node| node.is_ended()).and_then(|node| node.progress.clone())
     }
 
+    /// Ends a shard whose unread records are gone, where it is.
+    pub(crate) fn give_up(&mut self, id: &ShardId) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let start = node.start;
+        let begun = || ShardProgress { position: start, user_state: Bytes::new(), watermark: None };
+        node.progress.get_or_insert_with(begun).position.end();
+    }
+
     /// Every shard with its progress, for a checkpoint.
     ///
     /// The final state of a finished shard is left out once children that cover its range have begun: theirs, in the
@@ -247,9 +250,9 @@ impl ShardGraph {
         })
     }
 
-    /// The shards that are not read to their end and still listed, begun or not.
+    /// The shards that are not read to their end, begun or not.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Shard> {
-        self.nodes.values().filter(|node| !node.is_over()).map(|node| &node.shard)
+        self.nodes.values().filter(|node| !node.is_ended()).map(|node| &node.shard)
     }
 }
 
@@ -374,7 +377,10 @@ mod tests {
         let children = || vec![shard(1, low, &[0]), shard(2, high, &[0])];
         assert_eq!(graph.observe(children()).lost, [id(0)]);
         assert_eq!(graph.observe(children()).lost, []);
-        assert_eq!(begun(&graph), [1, 2], "nothing more will come of it for its children to wait for");
+        assert_eq!(begun(&graph), [], "until the loss is accepted");
+        graph.give_up(&id(0));
+        assert_eq!(begun(&graph), [1, 2]);
+        assert_eq!(graph.startable()[0].states[0].1, "mid", "what was saved of the parent");
         assert_eq!(graph.unfinished().count(), 2);
     }
 

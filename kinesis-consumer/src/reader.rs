@@ -35,6 +35,9 @@ pub enum ForeignMembers {
 }
 
 /// What happens when retention has removed records before they were read.
+///
+/// That is looked for whenever a shard is taken up: at a restore, and when an iterator has expired. A consumer that stays
+/// connected and is overtaken by retention while it reads gets no notice; watch its lag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LossPolicy {

@@ -7,6 +7,6 @@ mod error;
 mod retry;
 mod served_at;
 
-pub use calls::{ClientOptions, IteratorStart, KinesisClient, ListShardsScope, StreamSummary};
+pub use calls::{ClientOptions, GetRecordsReply, IteratorStart, KinesisClient, ListShardsScope, StreamSummary};
 pub use error::{RequestError, RequestErrorKind};
 pub use retry::{Backoff, RetryPolicy, retry};

@@ -34,8 +34,8 @@ mod time;
 pub use checkpoint::{CheckpointParticipant, CommitHandle, Epoch, ParticipantError};
 #[cfg(feature = "sdk")]
 pub use client::{
-    Backoff, ClientOptions, IteratorStart, KinesisClient, ListShardsScope, RequestError, RequestErrorKind, RetryPolicy,
-    StreamSummary, retry,
+    Backoff, ClientOptions, GetRecordsReply, IteratorStart, KinesisClient, ListShardsScope, RequestError,
+    RequestErrorKind, RetryPolicy, StreamSummary, retry,
 };
 #[cfg(feature = "sdk")]
 pub use config::{

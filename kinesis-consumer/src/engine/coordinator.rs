@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use kinesis_core::{Epoch, RequestError, RetryPolicy, Shard, StartingPosition, StreamName};
+use kinesis_core::{Epoch, RequestError, RequestErrorKind, RetryPolicy, Shard, StartingPosition, StreamName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
@@ -27,6 +27,9 @@ use crate::record::StreamShard;
 use crate::schema::Schema;
 use crate::sink::Sink;
 use crate::store::CheckpointStore;
+
+/// Longer than any job runs without a restart, and still a time that can be added to.
+const LONGEST_PERIOD: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What a job is made of; fixed while it runs.
 pub(crate) struct Job<S> {
@@ -69,8 +72,8 @@ pub(crate) struct Coordinator<S: Schema, P: Processor<S::Item>> {
     inbox: mpsc::UnboundedReceiver<ToCoordinator>,
     background: JoinSet<Background>,
     barriers: Barriers,
-    /// Shards that were handed to a subtask.
-    begun: BTreeSet<StreamShard>,
+    /// Shards that were handed to a subtask, and to which.
+    begun: BTreeMap<StreamShard, usize>,
     /// When each shard was last seen empty at its tip.
     tips: BTreeMap<StreamShard, Instant>,
     /// When each stream's last complete listing was asked for.
@@ -140,7 +143,7 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
             tasks,
             inbox,
             background: JoinSet::new(),
-            begun: BTreeSet::new(),
+            begun: BTreeMap::new(),
             tips: BTreeMap::new(),
             listed: BTreeMap::new(),
             listing: BTreeSet::new(),
@@ -148,7 +151,8 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
         coordinator.take_first_listings(prepared.listings)?;
         if let Some(taken_at) = prepared.restored_from {
             coordinator.report_aged_out(taken_at)?;
-        } else {
+        }
+        if prepared.has_new_streams {
             let taken_at = coordinator.job.readers.clock.now();
             let first = coordinator.streams.snapshot(&coordinator.job.name, prepared.epoch, taken_at);
             coordinator.committer.begin(&first).await?;
@@ -176,8 +180,16 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
         (self.job.readers.listener)(event);
     }
 
-    /// Runs until the job is asked to end, or fails.
+    /// Runs until the job is asked to end, or fails; its tasks are gone when it returns.
     pub(crate) async fn run(mut self) -> Result<Epoch, ConsumerError> {
+        let result = self.work().await;
+        self.inbox.close();
+        self.background.shutdown().await;
+        self.tasks.shutdown().await;
+        result
+    }
+
+    async fn work(&mut self) -> Result<Epoch, ConsumerError> {
         loop {
             let input = self.next().await;
             if let Some(last) = self.handle(input)? {
@@ -313,12 +325,12 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
                 self.end_if_drained();
                 Ok(())
             }
+            Err(error) if is_final(error.kind()) => Err(ConsumerError::Request(error)),
             // A listing that failed for the moment changes nothing: the timer asks again.
-            Err(error) if error.is_retryable() => {
+            Err(error) => {
                 tracing::warn!(%stream, %error, "shard discovery failed, the known shards are read on");
                 Ok(())
             }
-            Err(error) => Err(ConsumerError::Request(error)),
         }
     }
 
@@ -337,8 +349,21 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
             if self.job.readers.settings.loss == LossPolicy::Fail {
                 return Err(ConsumerError::ShardLost { shard });
             }
+            self.give_up(shard);
         }
         Ok(())
+    }
+
+    /// Ends a shard whose loss was accepted, so that its children can go on from where it was.
+    fn give_up(&mut self, shard: StreamShard) {
+        match self.begun.get(&shard) {
+            Some(subtask) => send(&self.subtasks[*subtask], ToSubtask::Abandon(shard)),
+            None => {
+                if let Some(stream) = self.streams.0.get_mut(&shard.stream) {
+                    stream.graph.give_up(&shard.shard);
+                }
+            }
+        }
     }
 
     fn begin_resumable(&mut self) {
@@ -360,11 +385,12 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
     fn begin(&mut self, stream: &StreamName, shards: Vec<Startable>) {
         for Startable { shard, position, states } in shards {
             let id = StreamShard { stream: stream.clone(), shard: shard.id.clone() };
-            if !self.begun.insert(id.clone()) {
+            if self.begun.contains_key(&id) {
                 continue;
             }
             let assigned = self.job.assigner.assign(stream, &shard, self.subtasks.len());
             let subtask = subtask_of(assigned, self.subtasks.len());
+            self.begun.insert(id.clone(), subtask);
             let start = StartShard { id, shard, position, states };
             send(&self.subtasks[subtask], ToSubtask::Start(Box::new(start)));
         }
@@ -383,7 +409,13 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
     }
 }
 
+/// Whether a listing that failed so will fail again.
+const fn is_final(kind: RequestErrorKind) -> bool {
+    matches!(kind, RequestErrorKind::NotFound | RequestErrorKind::AccessDenied | RequestErrorKind::InvalidArgument)
+}
+
 fn timer(period: Duration) -> Interval {
+    let period = period.min(LONGEST_PERIOD);
     let mut timer = tokio::time::interval_at(Instant::now() + period, period);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer

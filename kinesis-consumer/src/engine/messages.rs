@@ -21,13 +21,17 @@ pub(crate) enum FromReader<T> {
     AtTip {
         shard: StreamShard,
         asked_at: Instant,
-        served_at: SystemTime,
+        /// The service's clock in that reply.
+        served_at: Option<SystemTime>,
         last_arrival: Option<SystemTime>,
     },
     Ended {
         shard: StreamShard,
     },
-    Failed(ConsumerError),
+    Failed {
+        shard: StreamShard,
+        error: ConsumerError,
+    },
 }
 
 /// Items, and the position that their delivery reaches; the position moves also without items.
@@ -45,6 +49,8 @@ pub(crate) struct Delivery<T> {
 #[derive(Debug)]
 pub(crate) enum ToSubtask {
     Start(Box<StartShard>),
+    /// What is left of the shard is lost, which was accepted: it ends where it is.
+    Abandon(StreamShard),
     /// What was taken in so far belongs to `epoch`; after the `last` barrier nothing more is processed.
     Barrier {
         epoch: Epoch,

@@ -22,6 +22,8 @@ pub(crate) struct Prepared {
     pub(crate) epoch: Epoch,
     /// When the checkpoint was taken that the job is restored from; nothing for a new job.
     pub(crate) restored_from: Option<SystemTime>,
+    /// Whether a stream's start is in no checkpoint yet; of a new job, every one's is.
+    pub(crate) has_new_streams: bool,
     /// The first complete listings.
     pub(crate) listings: BTreeMap<StreamName, Vec<Shard>>,
 }
@@ -46,7 +48,7 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
                 return Err(ConsumerError::StreamReplaced { stream, saved, found });
             }
             None => {
-                let start = start_position(job.start, now);
+                let start = start_position(job.start, now, horizon);
                 JobStream::new(summary.arn, whole_millis(summary.created_at), start, horizon)
             }
         };
@@ -65,7 +67,10 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
     }
     let epoch = latest.map_or(Epoch(0), |checkpoint| checkpoint.epoch);
     let restored_from = latest.map(|checkpoint| checkpoint.taken_at);
-    Ok(Prepared { streams, epoch, restored_from, listings })
+    let is_saved =
+        |name: &StreamName| latest.is_some_and(|saved| saved.streams.iter().any(|stream| &stream.name == name));
+    let has_new_streams = !job.streams.iter().all(is_saved);
+    Ok(Prepared { streams, epoch, restored_from, has_new_streams, listings })
 }
 
 /// The precision that checkpoints keep.
@@ -74,9 +79,12 @@ fn whole_millis(time: SystemTime) -> SystemTime {
 }
 
 /// LATEST is a time too: the service's own, when the job began, so that a restart does not move it.
-const fn start_position(configured: StartingPosition, now: SystemTime) -> ShardPosition {
+///
+/// A time before everything that is kept is the horizon: what is older is not lost, it was never to be had.
+fn start_position(configured: StartingPosition, now: SystemTime, horizon: SystemTime) -> ShardPosition {
     match configured {
         StartingPosition::Latest => ShardPosition::at_timestamp(now),
+        StartingPosition::AtTimestamp(time) if time < horizon => ShardPosition::TRIM_HORIZON,
         StartingPosition::AtTimestamp(time) => ShardPosition::at_timestamp(time),
         StartingPosition::TrimHorizon => ShardPosition::TRIM_HORIZON,
     }

@@ -87,6 +87,7 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         loop {
             let done = match self.next().await {
                 Work::Command(Some(ToSubtask::Start(start))) => self.start(*start).map(|()| false),
+                Work::Command(Some(ToSubtask::Abandon(shard))) => self.end(shard).await.map(|()| false),
                 Work::Command(Some(ToSubtask::Barrier { epoch, last })) => self.barrier(epoch).map(|()| last),
                 Work::Command(None) | Work::Message(None) => return,
                 Work::Message(Some(message)) => self.take_in(message).await.map(|()| false),
@@ -148,14 +149,21 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         match message {
             FromReader::Batch(delivery) => self.process(delivery).await,
             FromReader::AtTip { shard, asked_at, served_at, last_arrival } => {
-                if let Some(running) = self.shards.get_mut(&shard) {
+                if let (Some(running), Some(served_at)) = (self.shards.get_mut(&shard), served_at) {
                     running.position.caught_up(served_at, last_arrival);
                 }
                 self.tell(ToCoordinator::AtTip { shard, asked_at });
                 Ok(())
             }
             FromReader::Ended { shard } => self.end(shard).await,
-            FromReader::Failed(error) => Err(error),
+            // Of a shard that was abandoned, nothing more is expected.
+            FromReader::Failed { shard, error } => {
+                if self.shards.contains_key(&shard) {
+                    Err(error)
+                } else {
+                    Ok(())
+                }
+            }
         }
     }
 
@@ -168,9 +176,7 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
             let mut output = Vec::new();
             let batch = Batch { shard: shard.clone(), items, behind_latest };
             running.processor.process(batch, &mut output).await.map_err(processor_error(&shard, "process"))?;
-            if !output.is_empty() {
-                self.shared.sink.write(self.epoch, &shard, output).await.map_err(ConsumerError::Sink)?;
-            }
+            write(&self.shared, &self.coordinator, self.epoch, &shard, output).await?;
         }
         running.position.delivered(position);
         Ok(())
@@ -183,9 +189,7 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         };
         let mut output = Vec::new();
         running.processor.end(&mut output).map_err(processor_error(&shard, "end"))?;
-        if !output.is_empty() {
-            self.shared.sink.write(self.epoch, &shard, output).await.map_err(ConsumerError::Sink)?;
-        }
+        write(&self.shared, &self.coordinator, self.epoch, &shard, output).await?;
         running.position.end();
         let progress = snapshot(&shard, &running)?;
         (self.shared.readers.listener)(&ConsumerEvent::ShardEnded { shard: shard.clone() });
@@ -202,6 +206,20 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         self.tell(ToCoordinator::Acknowledged { subtask: self.index, epoch, shards });
         Ok(())
     }
+}
+
+/// Hands outputs to the sink, but never once the job is over: by then the sink may belong to the next run.
+async fn write<S: Schema, P: Processor<S::Item>>(
+    shared: &SubtaskShared<S, P>,
+    coordinator: &mpsc::UnboundedSender<ToCoordinator>,
+    epoch: Epoch,
+    shard: &StreamShard,
+    output: Vec<P::Output>,
+) -> Result<(), ConsumerError> {
+    if output.is_empty() || coordinator.is_closed() {
+        return Ok(());
+    }
+    shared.sink.write(epoch, shard, output).await.map_err(ConsumerError::Sink)
 }
 
 fn snapshot<T, P: Processor<T>>(

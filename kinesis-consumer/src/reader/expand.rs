@@ -106,11 +106,11 @@ impl<S: Schema> Expander<S> {
                 self.opened = self.admit(opened, collecting)?;
                 return Ok(());
             }
-            Ok(None) => {}
-            Err(error) => {
+            Err(error) if !position.covers(first) => {
                 tracing::warn!(shard = %self.id, position = %first, %error, "aggregate is corrupt, delivered as it is");
                 (self.listener)(&ConsumerEvent::CorruptAggregate { shard: self.id.clone(), position: first });
             }
+            Ok(None) | Err(_) => {}
         }
         if position.covers(first) {
             return Ok(());

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::types::Record as SdkRecord;
 use kinesis_core::{
-    IteratorStart, RandomStream, RecordPosition, RequestError, RequestErrorKind, SequenceNumber, retry,
+    GetRecordsReply, IteratorStart, RandomStream, RecordPosition, RequestError, RequestErrorKind, SequenceNumber, retry,
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
@@ -86,7 +86,7 @@ impl<S: Schema> PollingReader<S> {
                 Ok(Next::Poll) => continue,
                 Ok(Next::Stopped) => return,
                 Ok(Next::ShardEnded) => FromReader::Ended { shard: self.id.clone() },
-                Err(error) => FromReader::Failed(error),
+                Err(error) => FromReader::Failed { shard: self.id.clone(), error },
             };
             // A closed channel means that the job is over already.
             let _ = self.out.send(message).await;
@@ -101,7 +101,7 @@ impl<S: Schema> PollingReader<S> {
             return Ok(Next::Stopped);
         };
         let called = Instant::now();
-        let Some(reply) = self.fetch(&iterator).await? else {
+        let Some(GetRecordsReply { output: reply, served_at, .. }) = self.fetch(&iterator).await? else {
             return Ok(Next::Poll);
         };
         let bytes = reply.records.iter().map(record_bytes).sum();
@@ -111,7 +111,7 @@ impl<S: Schema> PollingReader<S> {
         let at_tip = reply.records.is_empty() && reply.millis_behind_latest == Some(0);
         let (user_records, alive) = self.deliver(reply.records, reply.millis_behind_latest, memory).await?;
         self.pacer.on_reply(called, Instant::now(), bytes, user_records);
-        if !alive || at_tip && !self.tell_tip(called).await {
+        if !alive || at_tip && !self.tell_tip(called, served_at).await {
             return Ok(Next::Stopped);
         }
         Ok(if self.iterator.is_none() { Next::ShardEnded } else { Next::Poll })
@@ -135,7 +135,7 @@ impl<S: Schema> PollingReader<S> {
     /// One reply; nothing where the call has to be made again later.
     ///
     /// A throttle pauses this shard alone, for as long as it takes: it says nothing about the job.
-    async fn fetch(&mut self, iterator: &str) -> Result<Option<GetRecordsOutput>, ConsumerError> {
+    async fn fetch(&mut self, iterator: &str) -> Result<Option<GetRecordsReply>, ConsumerError> {
         let shared = Arc::clone(&self.shared);
         let Ok(_slot) = shared.in_flight.acquire().await else {
             return Ok(None);
@@ -179,7 +179,9 @@ impl<S: Schema> PollingReader<S> {
     fn check_for_loss(&mut self, reply: &GetRecordsOutput) -> Result<(), ConsumerError> {
         let Some(after) = self.expected else { return Ok(()) };
         let first = reply.records.first();
-        if first.is_none() && reply.next_shard_iterator.is_some() {
+        // An empty reply says nothing yet, unless it is from the tip or the end of the shard.
+        let decided = first.is_some() || reply.next_shard_iterator.is_none() || reply.millis_behind_latest == Some(0);
+        if !decided {
             return Ok(());
         }
         self.expected = None;
@@ -223,7 +225,7 @@ impl<S: Schema> PollingReader<S> {
     }
 
     /// Says that the shard was empty at its tip, now and then, and when the job waits for it; whether somebody listens.
-    async fn tell_tip(&mut self, asked_at: Instant) -> bool {
+    async fn tell_tip(&mut self, asked_at: Instant, served_at: Option<SystemTime>) -> bool {
         let drain = self.shared.control.borrow().drain;
         let waited_for = drain.is_some_and(|since| asked_at >= since && self.told_tip.is_none_or(|told| told < since));
         let due = self.told_tip.is_none_or(|told| asked_at - told >= self.shared.settings.tip_interval);
@@ -231,8 +233,10 @@ impl<S: Schema> PollingReader<S> {
             return true;
         }
         self.told_tip = Some(asked_at);
-        let served_at = self.shared.clock.now();
-        self.position.caught_up(served_at, self.last_arrival);
+        // By the service's clock alone: a time of ours that is ahead of it would skip what arrives until then.
+        if let Some(served_at) = served_at {
+            self.position.caught_up(served_at, self.last_arrival);
+        }
         let (shard, last_arrival) = (self.id.clone(), self.last_arrival);
         self.out.send(FromReader::AtTip { shard, asked_at, served_at, last_arrival }).await.is_ok()
     }

@@ -113,6 +113,55 @@ async fn records_that_retention_took_are_reported_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn loss_is_seen_also_where_nothing_is_left_to_read() {
+    // C8: the last record read is gone, and so is all that came after it.
+    let world = World::new(1);
+    world.put_many(0..3).await;
+    let running = world.start(world.consumer());
+    world.wait_for(3).await;
+    running.handle.stop();
+    running.job.await.unwrap().unwrap();
+    world.put_many(3..6).await;
+    tokio::time::sleep(Duration::from_secs(2 * 24 * 3600)).await;
+    for _ in 0..2 {
+        let error = fails(&world).await;
+        assert!(matches!(error, ConsumerError::PossibleLoss(_)), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_parent_is_given_up_once_and_its_children_are_read() {
+    // The parent was closed while the job was away, and left the stream with its records.
+    let world = World::new(1);
+    world.put_many(0..3).await;
+    let running = world.start(world.consumer());
+    world.wait_for(3).await;
+    running.handle.stop();
+    running.job.await.unwrap().unwrap();
+    world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    tokio::time::sleep(Duration::from_secs(2 * 24 * 3600)).await;
+    world.put_many(3..6).await;
+    let error = fails(&world).await;
+    assert!(matches!(error, ConsumerError::ShardLost { .. }), "{error}");
+    world.start(world.consumer().loss(LossPolicy::Continue)).drain().await.unwrap();
+    world.put_many(6..9).await;
+    world.drain().await;
+    assert_eq!(world.saved(), texts(0..9));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_runs_again_after_a_stop() {
+    let world = World::new(1);
+    world.put_many(0..3).await;
+    let consumer = world.consumer().schema(Utf8).checkpoints(MemoryStore::new(), Duration::MAX).build().unwrap();
+    for _ in 0..2 {
+        consumer.handle().drain();
+        let error = consumer.run(|_| Panicking).await.unwrap_err();
+        assert!(matches!(error, ConsumerError::Panicked { .. }), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_that_the_schema_refuses_fails_the_job_and_stays_unread() {
     let world = World::new(1);
     world.put_bytes("key", b"\xff").await;

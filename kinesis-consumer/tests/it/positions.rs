@@ -1,9 +1,11 @@
 //! Where reading starts, and that a restart does not move it.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use kinesis_consumer::{Checkpoint, CheckpointStore, ConsumerError, LossPolicy, ShardPosition};
-use kinesis_core::{ConsumerConfig, StartingPosition};
+use kinesis_core::{Clock, ConsumerConfig, SharedClock, StartingPosition};
+use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Operation};
 
 use crate::support::{STREAM, World, texts};
 
@@ -100,6 +102,62 @@ async fn a_job_that_was_away_for_longer_than_retention_says_so_also_of_idle_shar
     world.put_many(3..6).await;
     world.start(world.consumer().loss(LossPolicy::Continue)).drain().await.unwrap();
     assert_eq!(world.seen.texts(), texts(3..6));
+}
+
+/// A clock that is ahead of the service's.
+#[derive(Debug)]
+struct Ahead(SharedClock);
+
+impl Clock for Ahead {
+    fn now(&self) -> SystemTime {
+        self.0.now() + Duration::from_secs(180)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_ahead_of_the_services_skips_nothing_on_an_idle_shard() {
+    let world = World::new(1);
+    let ahead = || world.consumer().clock(Arc::new(Ahead(world.fake.clock())));
+    let running = world.start(ahead());
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    running.kill().await;
+    world.put_many(0..3).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    world.start(ahead()).drain().await.unwrap();
+    assert_eq!(world.seen.texts(), texts(0..3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_start_of_a_stream_added_to_a_restored_job_is_as_fixed_as_any() {
+    let fake = FakeKinesis::builder().stream(STREAM, 1).stream("payments", 1).virtual_time().build();
+    let world = World::of(fake);
+    world.drain().await;
+    let both = || world.consumer_from(StartingPosition::Latest).streams([STREAM, "payments"]);
+    let long = || both().checkpoints(world.store.clone(), Duration::from_secs(3600));
+    let running = world.start(long());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let request = world.fake.client().put_record().stream_name("payments").partition_key("p");
+    request.data(aws_sdk_kinesis::primitives::Blob::new("paid")).send().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    // Killed before any checkpoint of its own.
+    running.kill().await;
+    world.start(both()).drain().await.unwrap();
+    assert_eq!(world.saved(), ["paid"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_before_everything_that_is_kept_is_no_loss() {
+    let world = World::new(1);
+    world.put_many(0..3).await;
+    let time = world.fake.clock().now() - Duration::from_secs(30 * 24 * 3600);
+    let consumer = || world.consumer_from(StartingPosition::AtTimestamp(time));
+    world.fake.inject(FaultRule::on(Operation::GetRecords).fault(Fault::throttle()).times(20));
+    let running = world.start(consumer());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    running.kill().await;
+    world.fake.heal();
+    world.start(consumer()).drain().await.unwrap();
+    assert_eq!(world.saved(), texts(0..3));
 }
 
 async fn position_of_first_shard(world: &World) -> ShardPosition {

@@ -92,6 +92,16 @@ pub struct StreamSummary {
     pub served_at: Option<SystemTime>,
 }
 
+/// What GetRecords returned, and when by the service's clock.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GetRecordsReply {
+    /// The reply.
+    pub output: GetRecordsOutput,
+    /// The service's clock when it answered, in whole seconds, from its `Date` header.
+    pub served_at: Option<SystemTime>,
+}
+
 /// A client for the calls of this workspace.
 ///
 /// It wraps an SDK client, also one that was handed in, and switches the SDK's retries off for every call: those are
@@ -147,16 +157,20 @@ impl KinesisClient {
         shard: &ShardId,
         iterator: &str,
         limit: u32,
-    ) -> Result<GetRecordsOutput, RequestError> {
-        self.sdk
+    ) -> Result<GetRecordsReply, RequestError> {
+        let served_at = ServedAt::default();
+        let output = self
+            .sdk
             .get_records()
             .shard_iterator(iterator)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .customize()
+            .interceptor(served_at.clone())
             .config_override(overrides(self.options.data_timeout))
             .send()
             .await
-            .map_err(|error| RequestError::from_sdk("GetRecords", &shard_target(stream, shard), error))
+            .map_err(|error| RequestError::from_sdk("GetRecords", &shard_target(stream, shard), error))?;
+        Ok(GetRecordsReply { output, served_at: served_at.time() })
     }
 
     /// Gets an iterator; it expires after five minutes.
