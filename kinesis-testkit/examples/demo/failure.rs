@@ -32,6 +32,11 @@ pub(crate) fn failed(what: &str, error: &dyn Error) -> Failure {
     Failure { text: format!("{what}: {}", chain(error)), code: 1 }
 }
 
+/// The run came to nothing, for a reason that is no error of a call.
+pub(crate) const fn in_vain(text: String) -> Failure {
+    Failure { text, code: 1 }
+}
+
 /// As [`usage`], with an error and its causes.
 pub(crate) fn usage_because(what: &str, error: &dyn Error) -> Failure {
     usage(format!("{what}: {}", chain(error)))

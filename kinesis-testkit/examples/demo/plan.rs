@@ -26,7 +26,10 @@ const STEPS: [(u64, Step); 8] = [
 ];
 
 /// The consumer is killed when so much was delivered, in percent.
-const KILLS: [u64; 2] = [30, 70];
+pub(crate) const KILLS: [u64; 2] = [30, 70];
+
+/// How often the steps reshard the stream.
+pub(crate) const RESHARDS: u64 = 3;
 
 /// The steps of a run, by the number of the line that they come before.
 pub(crate) fn steps(lines: u64, replies_can_be_lost: bool) -> Vec<(u64, Step)> {

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::arguments::Arguments;
 use crate::dedup::{Dedup, Seen};
-use crate::failure::{Failure, chain, failed, usage, usage_because};
+use crate::failure::{Failure, failed, usage, usage_because};
 use crate::feed::{Fed, Feed};
 use crate::input::{Input, Scan, spool};
 use crate::observer::Observer;
@@ -344,15 +344,18 @@ impl Demo {
     async fn report(&self, consumed: Consumed, verdict: Verdict, elapsed: Duration) -> Result<bool, Failure> {
         let left_out: Vec<u64> = self.prepared.manifest.left_out.iter().map(|number| number + 1).collect();
         let orphans = self.observer.children_without_records();
-        let good = verdict.is_good(self.arguments.ordered) && left_out.is_empty() && orphans == 0;
         let replayed = self.observer.replayed();
+        let log_duplicates = self.log_duplicates().await?;
+        let missing = self.missing_faults(&consumed, &replayed, log_duplicates);
+        let all_arrived = verdict.is_good(self.arguments.ordered) && left_out.is_empty();
+        let good = all_arrived && orphans == 0 && missing.is_empty();
         let Fed { stats, reshards } = consumed.fed;
         let mut rows: Vec<(&str, Value)> = vec![
             ("records_in", json!(verdict.records_in)),
             ("records_out", json!(verdict.records_out)),
             ("lost", json!(verdict.lost)),
             ("duplicated", json!(verdict.duplicated)),
-            ("log_duplicates", json!(self.log_duplicates().await?)),
+            ("log_duplicates", json!(log_duplicates)),
             ("out_of_order", json!(verdict.out_of_order)),
             ("replayed", json!(replayed.iter().sum::<u64>())),
             ("replayed_by_restore", json!(replayed)),
@@ -367,13 +370,28 @@ impl Demo {
         if !left_out.is_empty() {
             rows.push(("lines_left_out", json!(left_out)));
         }
-        let text = self.verdict_text(&verdict, &left_out, orphans);
+        let text = self.verdict_text(&verdict, &left_out, orphans, &missing);
         rows.push(("verdict", json!(text)));
         self.view.result(&rows, &text);
         Ok(good)
     }
 
-    fn verdict_text(&self, verdict: &Verdict, left_out: &[u64], orphans: usize) -> String {
+    /// What was to go wrong and did not; without it a good comparison proves little.
+    fn missing_faults(&self, consumed: &Consumed, replayed: &[u64], log_duplicates: u64) -> Vec<&'static str> {
+        let lines = self.prepared.scan.lines - self.prepared.manifest.left_out.len() as u64;
+        if !self.arguments.with_faults() || lines == 0 {
+            return Vec::new();
+        }
+        let all = [
+            (replayed.len() < plan::KILLS.len(), "the consumer was not killed as often as planned"),
+            (replayed.contains(&0), "a restore had nothing to repeat"),
+            (consumed.fed.reshards < plan::RESHARDS, "the stream was not resharded as often as planned"),
+            (self.world.can_lose_replies() && log_duplicates == 0, "no write was acknowledged into the void"),
+        ];
+        all.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, fault)| fault).collect()
+    }
+
+    fn verdict_text(&self, verdict: &Verdict, left_out: &[u64], orphans: usize, missing: &[&str]) -> String {
         let mut faults = Vec::new();
         let mut note = |count: u64, what: &str| {
             if count > 0 {
@@ -388,6 +406,7 @@ impl Demo {
             let lines: Vec<_> = left_out.iter().map(u64::to_string).collect();
             faults.push(format!("too large for a record and left out: line {}", lines.join(", ")));
         }
+        faults.extend(missing.iter().map(|fault| format!("nothing was proved: {fault}")));
         if faults.is_empty() { "every line arrived exactly once".to_owned() } else { faults.join("; ") }
     }
 }
@@ -401,7 +420,7 @@ async fn finished(feed: &mut Option<JoinHandle<Result<Fed, Failure>>>) -> Result
 }
 
 fn fed(result: Result<Result<Fed, Failure>, tokio::task::JoinError>) -> Result<Fed, Failure> {
-    result.unwrap_or_else(|error| Err(usage(format!("the writer failed: {}", chain(&error)))))
+    result.unwrap_or_else(|error| Err(failed("the writer failed", &error)))
 }
 
 async fn show_progress(view: Arc<View>, observer: Arc<Observer>, written: Arc<AtomicU64>, total: u64) {

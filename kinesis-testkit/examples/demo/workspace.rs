@@ -36,7 +36,8 @@ impl Workspace {
         if let Some(stranger) = strangers.first() {
             return Err(usage(format!("{} holds {stranger}, which is not the demo's", directory.display())));
         }
-        if directory.join(PRIVATE).exists() || !parts_of(directory)?.is_empty() {
+        // A run that ended before it was remembered wrote nothing that could be gone on with.
+        if directory.join(PRIVATE).join("run.json").exists() || !parts_of(directory)?.is_empty() {
             // A second process must be told of the first, not that the directory is used.
             let _lock = Self::lock(directory)?;
             let what = "holds another run: finish that with --consume-only, or name another directory";
@@ -142,6 +143,9 @@ mod tests {
         let failure = Workspace::create(&output).unwrap_err();
         assert!(failure.to_string().contains("in use by another process"), "{failure}");
         drop(first);
+        let again = Workspace::create(&output).unwrap();
+        again.remember(&Manifest { run: 7, arguments: "x".into(), left_out: Vec::new() }).unwrap();
+        drop(again);
         assert!(Workspace::create(&output).unwrap_err().to_string().contains("--consume-only"));
     }
 

@@ -9,7 +9,7 @@ use kinesis_core::{
 use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Limits, Operation};
 
 use crate::arguments::{Arguments, LimitsChoice};
-use crate::failure::{Failure, failed, usage, usage_because};
+use crate::failure::{Failure, failed, in_vain, usage, usage_because};
 
 /// How long a stream may take to become active.
 const ACTIVE_POLLS: u32 = 600;
@@ -89,7 +89,7 @@ impl World {
             }
             tokio::time::sleep(ACTIVE_POLL).await;
         }
-        Err(usage(format!("stream {} did not become active", self.stream)))
+        Err(in_vain(format!("stream {} did not become active", self.stream)))
     }
 
     /// The shards that take records now.
