@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn partition_keys_hash_as_the_kpl_documents() {
-        // spec: KPL test U2 and the vectors of kinesis-aggregation.
+        // `abcd` as in the KPL's user_record_test.cc.
         assert_eq!(HashKey::of_partition_key("abcd").value(), 0xE2FC_714C_4727_EE93_95F3_24CD_2E7F_331F);
         assert_eq!(HashKey::of_partition_key("a").to_string(), "16955237001963240173058271559858726497");
     }
@@ -202,7 +202,7 @@ mod tests {
             assert_eq!((ranges[0].start(), ranges[ranges.len() - 1].end()), (HashKey::MIN, HashKey::MAX));
             assert!(ranges.windows(2).all(|pair| pair[0].is_adjacent(&pair[1])));
         }
-        // kpl.md e.4: the last range takes the remainder of thirds.
+        // As in the KPL's aggregator_test.cc: the last range takes the remainder of thirds.
         assert_eq!(HashKeyRange::uniform(3)[2].start().value(), u128::MAX / 3 * 2);
     }
 
