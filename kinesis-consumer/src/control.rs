@@ -32,10 +32,10 @@ impl ConsumerHandle {
 
     /// A run has ended: what it was asked for is not asked of the next.
     pub(crate) fn reset(&self) {
-        self.control.send_modify(|control| (control.stop, control.drain) = (false, None));
+        self.control.send_replace(Control::default());
     }
 
-    /// Takes a checkpoint now, or right after the one under way; does not wait for it.
+    /// Takes a checkpoint now, or right after the one under way; before a run, as soon as it begins. Does not wait for it.
     pub fn checkpoint(&self) {
         self.control.send_modify(|control| control.checkpoints += 1);
     }

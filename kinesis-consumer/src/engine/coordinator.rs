@@ -128,11 +128,10 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
             })
             .collect();
         let control = job.readers.control.clone();
-        let asked = control.borrow().checkpoints;
         let mut coordinator = Self {
             checkpoint_timer: timer(job.checkpoint_interval),
             discovery_timer: timer(job.discovery_interval),
-            asked,
+            asked: 0,
             control,
             starts_due: true,
             barriers: Barriers::new(prepared.epoch),

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use kinesis_consumer::{
-    Checkpoint, CheckpointStore, ConsumerError, ConsumerEvent, Incarnation, MemoryStore, OpenedJob, StoreError,
+    Batch, BoxError, Checkpoint, CheckpointStore, ConsumerError, ConsumerEvent, Incarnation, MemoryStore, OpenedJob,
+    Processor, SavedState, StoreError, Utf8,
 };
 use kinesis_core::Epoch;
 use parking_lot::Mutex;
@@ -129,6 +131,38 @@ async fn checkpoints_are_numbered_without_a_gap_across_restores() {
         .collect();
     assert_eq!(epochs, (1..=epochs.len() as u64).collect::<Vec<_>>());
     assert!(epochs.len() >= 8, "{epochs:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_asked_for_before_the_run_is_taken() {
+    let world = World::new(1);
+    let hour = Duration::from_secs(3600);
+    let consumer = world.consumer().checkpoints(world.store.clone(), hour).schema(Utf8).build().unwrap();
+    consumer.handle().checkpoint();
+    let running = tokio::spawn(async move { consumer.run(|_| Idle).await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(world.saved_epoch().await, Some(Epoch(1)));
+    running.abort();
+}
+
+/// Does nothing, and has no state.
+struct Idle;
+
+#[async_trait]
+impl Processor<String> for Idle {
+    type Output = ();
+
+    async fn process(&mut self, _batch: Batch<String>, _output: &mut Vec<()>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Bytes, BoxError> {
+        Ok(Bytes::new())
+    }
+
+    fn restore(&mut self, _states: &[SavedState]) -> Result<(), BoxError> {
+        Ok(())
+    }
 }
 
 #[tokio::test(start_paused = true)]
