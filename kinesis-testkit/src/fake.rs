@@ -11,14 +11,15 @@ use aws_sdk_kinesis::config::{
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_types::retry::RetryConfig;
 use kinesis_core::{HashKey, SdkTimeSource, Shard, ShardId, SharedClock, StreamName};
+use thiserror::Error;
 
 pub use builder::{BuildError, FakeKinesisBuilder};
 
 use crate::engine::{DEFAULT_MAX_RECORD_KIB, ServiceError, StreamMode, StreamOptions, StreamRef};
 use crate::faults::{FaultHandle, FaultRule};
 use crate::journal::{CallCounts, Journal};
-use crate::protocol::Operation;
-use crate::service::Service;
+use crate::protocol::{Call, Operation, TARGET_PREFIX};
+use crate::service::{Answer, Service};
 use crate::transport::in_process::InProcess;
 
 /// A Kinesis of one account and region, in memory.
@@ -37,6 +38,27 @@ pub struct Stored {
     pub records: u64,
     /// Bytes of data and partition keys.
     pub bytes: u64,
+}
+
+/// A reply as it stands on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RawReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body: JSON, or nothing where an operation returns nothing.
+    pub body: String,
+}
+
+/// A connection that a fault broke before the reply was complete.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the connection broke during {operation}: {reason}")]
+#[non_exhaustive]
+pub struct ConnectionBroken {
+    /// The operation that was called.
+    pub operation: String,
+    /// What broke.
+    pub reason: &'static str,
 }
 
 impl FakeKinesis {
@@ -66,6 +88,24 @@ impl FakeKinesis {
     /// It uses no DNS, no sockets and no threads, and takes no notice of the endpoint.
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(InProcess(Arc::clone(&self.service)))
+    }
+
+    /// Answers a call as it stands on the wire, without an SDK.
+    ///
+    /// `operation` is the API's name for it, such as `PutRecords`; `body` is the request's JSON. A refusal of the
+    /// service is a reply with its status. Where a fault keeps the answer back for good, this waits for ever.
+    ///
+    /// Cancel safety: a cancelled call may have been applied, as with the real service.
+    ///
+    /// # Errors
+    /// [`ConnectionBroken`] where a fault breaks the connection; whether the call was applied is then open.
+    pub async fn call(&self, operation: &str, body: &str) -> Result<RawReply, ConnectionBroken> {
+        let call = Call::parse(&format!("{TARGET_PREFIX}{operation}"), body.as_bytes());
+        match self.service.answer(call).await {
+            Answer::Reply(reply) => Ok(RawReply { status: reply.status, body: reply.body }),
+            Answer::Broken(reason) => Err(ConnectionBroken { operation: operation.to_owned(), reason }),
+            Answer::Silence => std::future::pending().await,
+        }
     }
 
     /// The service's clock.

@@ -56,7 +56,7 @@ mod service;
 mod transport;
 
 pub use engine::{Limits, ServiceError};
-pub use fake::{BuildError, FakeKinesis, FakeKinesisBuilder, Stored};
+pub use fake::{BuildError, ConnectionBroken, FakeKinesis, FakeKinesisBuilder, RawReply, Stored};
 pub use faults::{Entries, Fault, FaultHandle, FaultRule};
 pub use journal::{CallCounts, CallOutcome, Journal, JournalCall, JournalRecord};
 pub use protocol::Operation;

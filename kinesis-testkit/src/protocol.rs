@@ -11,4 +11,5 @@ mod validation;
 pub(crate) use apply::{Reply, apply};
 pub(crate) use errors::error_body;
 pub use operations::Operation;
+pub(crate) use operations::TARGET_PREFIX;
 pub(crate) use request::{Call, Request};

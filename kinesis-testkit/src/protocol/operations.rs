@@ -46,10 +46,13 @@ operations! {
     UpdateMaxRecordSize,
 }
 
+/// What stands before an operation's name in `X-Amz-Target`.
+pub(crate) const TARGET_PREFIX: &str = "Kinesis_20131202.";
+
 impl Operation {
     /// The operation that a request's `X-Amz-Target` names, such as `Kinesis_20131202.PutRecords`.
     pub(crate) fn of_target(target: &str) -> Option<Self> {
-        let name = target.strip_prefix("Kinesis_20131202.")?;
+        let name = target.strip_prefix(TARGET_PREFIX)?;
         Self::ALL.iter().copied().find(|operation| operation.as_str() == name)
     }
 }
