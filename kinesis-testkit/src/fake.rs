@@ -1,9 +1,11 @@
 //! The handle on a fake Kinesis.
 
 mod builder;
+mod clock;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_kinesis::config::{
     BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, StalledStreamProtectionConfig,
@@ -14,20 +16,24 @@ use kinesis_core::{HashKey, SdkTimeSource, Shard, ShardId, SharedClock, StreamNa
 use thiserror::Error;
 
 pub use builder::{BuildError, FakeKinesisBuilder};
+pub(crate) use clock::AheadClock;
 
-use crate::engine::{DEFAULT_MAX_RECORD_KIB, ServiceError, StreamMode, StreamOptions, StreamRef};
+use crate::engine::{Account, Place, ServiceError, StreamOptions, StreamRef};
 use crate::faults::{FaultHandle, FaultRule};
 use crate::journal::{CallCounts, Journal};
-use crate::protocol::{Call, Operation, TARGET_PREFIX};
+use crate::operation::{Operation, TARGET_PREFIX};
+use crate::protocol::Call;
 use crate::service::{Answer, Service};
 use crate::transport::in_process::InProcess;
 
-/// A Kinesis of one account and region, in memory.
+/// A Kinesis in memory, as one account sees it in one region.
 ///
-/// Clones are handles on the same service. Its methods act at once, whatever latency and faults calls meet.
+/// Clones are handles on the same service. Its methods act at once, whatever latency and faults calls meet, and meet
+/// no rate limit of the control plane.
 #[derive(Clone, Debug)]
 pub struct FakeKinesis {
     pub(crate) service: Arc<Service>,
+    place: Place,
 }
 
 /// What a stream holds.
@@ -67,12 +73,27 @@ impl FakeKinesis {
         FakeKinesisBuilder::default()
     }
 
+    /// The same service in another region, whose streams are its own.
+    pub fn in_region(&self, region: &str) -> Self {
+        Self { service: Arc::clone(&self.service), place: self.place.at(None, Some(region)) }
+    }
+
+    /// The same service as another account sees it, whose streams are its own; `account` is twelve digits.
+    ///
+    /// A call that names a stream of another account by its ARN reaches it: nobody's permissions are checked.
+    pub fn in_account(&self, account: &str) -> Self {
+        Self { service: Arc::clone(&self.service), place: self.place.at(Some(account), None) }
+    }
+
     /// An SDK client of this service, with the SDK's retries switched off.
     pub fn client(&self) -> aws_sdk_kinesis::Client {
+        // An access key of twelve digits stands for the account of that number.
+        let at_home = self.place.account == self.service.home.account;
+        let key = if at_home { "AKIDFAKE" } else { &*self.place.account };
         let config = aws_sdk_kinesis::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(self.region()))
-            .credentials_provider(Credentials::new("AKIDFAKE", "fake-secret", None, None, "kinesis-testkit"))
+            .credentials_provider(Credentials::new(key, "fake-secret", None, None, "kinesis-testkit"))
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -100,7 +121,8 @@ impl FakeKinesis {
     /// # Errors
     /// [`ConnectionBroken`] where a fault breaks the connection; whether the call was applied is then open.
     pub async fn call(&self, operation: &str, body: &str) -> Result<RawReply, ConnectionBroken> {
-        let call = Call::parse(&format!("{TARGET_PREFIX}{operation}"), body.as_bytes());
+        let target = format!("{TARGET_PREFIX}{operation}");
+        let call = Call::parse(&target, body.as_bytes(), Ok(self.place.clone()), &self.service.home);
         match self.service.answer(call).await {
             Answer::Reply(reply) => Ok(RawReply { status: reply.status, body: reply.body }),
             Answer::Broken(reason) => Err(ConnectionBroken { operation: operation.to_owned(), reason }),
@@ -115,12 +137,12 @@ impl FakeKinesis {
 
     /// The region that the service answers for.
     pub fn region(&self) -> String {
-        self.service.state.lock().engine.settings().region.clone()
+        self.place.region.to_string()
     }
 
     /// The account that owns the streams.
     pub fn account(&self) -> String {
-        self.service.state.lock().engine.settings().account.clone()
+        self.place.account.to_string()
     }
 
     /// Creates a provisioned stream.
@@ -132,9 +154,7 @@ impl FakeKinesis {
         if shards == 0 {
             return Err(ServiceError::invalid_argument("a stream has at least one shard"));
         }
-        let options = StreamOptions { shards, mode: StreamMode::Provisioned, max_record_kib: DEFAULT_MAX_RECORD_KIB };
-        let now = self.service.clock.now();
-        self.service.state.lock().engine.create_stream(now, &name, &options)
+        self.with(|account, now| account.create_stream(now, &name, &StreamOptions::provisioned(shards)))
     }
 
     /// Splits a shard in the middle of its range; returns the ids of the lower and the upper child.
@@ -156,8 +176,8 @@ impl FakeKinesis {
     }
 
     fn split_or_middle(&self, stream: &str, shard: &str, at: Option<HashKey>) -> Result<[ShardId; 2], ServiceError> {
-        let (stream, now) = (StreamRef::named(stream_name(stream)?), self.service.clock.now());
-        self.service.state.lock().engine.split(now, &stream, shard, at)
+        let stream = StreamRef::named(stream_name(stream)?);
+        self.with(|account, now| account.split(now, &stream, shard, at))
     }
 
     /// Merges two adjacent shards; returns the child's id.
@@ -165,8 +185,34 @@ impl FakeKinesis {
     /// # Errors
     /// The service's refusal: no such stream or shard, one is closed, they are not adjacent, the stream is not active.
     pub fn merge(&self, stream: &str, shard: &str, adjacent_shard: &str) -> Result<ShardId, ServiceError> {
-        let (stream, now) = (StreamRef::named(stream_name(stream)?), self.service.clock.now());
-        self.service.state.lock().engine.merge(now, &stream, shard, adjacent_shard)
+        let stream = StreamRef::named(stream_name(stream)?);
+        self.with(|account, now| account.merge(now, &stream, shard, adjacent_shard))
+    }
+
+    /// Makes a stream that many equal shards, by splits and merges as UpdateShardCount does it.
+    ///
+    /// # Errors
+    /// The service's refusal: no such stream, more than double or less than half of its open shards, the stream is not
+    /// active.
+    pub fn update_shard_count(&self, stream: &str, target: u32) -> Result<(), ServiceError> {
+        let stream = StreamRef::named(stream_name(stream)?);
+        self.with(|account, now| account.update_shard_count(now, &stream, target)).map(|_| ())
+    }
+
+    /// Drops what arrived before `horizon`, and the shards that closed before it, as if their retention had passed.
+    ///
+    /// # Errors
+    /// The service's refusal where there is no such stream.
+    pub fn trim(&self, stream: &str, horizon: SystemTime) -> Result<(), ServiceError> {
+        let stream = stream_name(stream)?;
+        self.with(|account, now| account.trim(now, &stream, horizon))
+    }
+
+    /// Lets the service's clock run ahead by `duration`, and its callers' clocks not.
+    ///
+    /// Iterators and tokens expire, retention passes, limits recover, changes complete; no timer of tokio fires.
+    pub fn advance(&self, duration: Duration) {
+        self.service.ahead.advance(duration);
     }
 
     /// The shards of a stream, closed ones too, in the order of their ids.
@@ -174,8 +220,8 @@ impl FakeKinesis {
     /// # Errors
     /// The service's refusal where there is no such stream.
     pub fn shards(&self, stream: &str) -> Result<Vec<Shard>, ServiceError> {
-        let (stream, now) = (stream_name(stream)?, self.service.clock.now());
-        self.service.state.lock().engine.shards(now, &stream)
+        let stream = stream_name(stream)?;
+        self.with(|account, now| account.shards(now, &stream))
     }
 
     /// What a stream holds now, after what retention has removed.
@@ -183,9 +229,14 @@ impl FakeKinesis {
     /// # Errors
     /// The service's refusal where there is no such stream.
     pub fn stored(&self, stream: &str) -> Result<Stored, ServiceError> {
-        let (stream, now) = (stream_name(stream)?, self.service.clock.now());
-        let (records, bytes) = self.service.state.lock().engine.stored(now, &stream)?;
+        let stream = stream_name(stream)?;
+        let (records, bytes) = self.with(|account, now| account.stored(now, &stream))?;
         Ok(Stored { records, bytes })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Account, SystemTime) -> T) -> T {
+        let now = self.service.clock.now();
+        act(self.service.state.lock().engine.at(&self.place), now)
     }
 
     /// A copy of the journal as it is now; empty where it was switched off.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kinesis_core::StreamName;
 
 use crate::engine::ServiceError;
-use crate::protocol::Operation;
+use crate::operation::Operation;
 
 /// Something that goes wrong with a call.
 #[derive(Clone, Debug, PartialEq, Eq)]

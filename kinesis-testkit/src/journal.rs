@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kinesis_core::{HashKey, SequenceNumber, ShardId, StreamName};
 
 use crate::engine::RecordBody;
-use crate::protocol::Operation;
+use crate::operation::Operation;
 
 /// A record that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +42,9 @@ impl JournalRecord {
         self.sequence_number
     }
 
-    /// The partition key.
+    /// The partition key; empty where the writer gave none.
     pub fn partition_key(&self) -> &str {
-        self.body.partition_key()
+        self.body.partition_key().unwrap_or_default()
     }
 
     /// The explicit hash key, where the writer gave one.

@@ -1,15 +1,17 @@
 //! The JSON 1.1 protocol: bytes in, an engine call, bytes out.
 
 mod apply;
+mod authentication;
+mod constraints;
 mod errors;
 mod input;
 mod json;
-mod operations;
+mod model;
 mod request;
-mod validation;
+mod text;
+mod types;
 
 pub(crate) use apply::{Reply, apply};
+pub(crate) use authentication::Signature;
 pub(crate) use errors::error_body;
-pub use operations::Operation;
-pub(crate) use operations::TARGET_PREFIX;
 pub(crate) use request::{Call, Request};

@@ -1,15 +1,17 @@
 //! One call, from the moment it comes in to its answer: faults, latency, engine, journal.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kinesis_core::{RandomStream, SharedClock, StreamName};
 use parking_lot::Mutex;
 
-use crate::engine::{Engine, PutEntry, ServiceError};
+use crate::engine::{Engine, Place, PutEntry, ServiceError};
+use crate::fake::AheadClock;
 use crate::faults::{CallFacts, Fault, FaultPlan, Strike};
 use crate::journal::{CallOutcome, Counters, Journal, JournalCall, JournalRecord};
-use crate::protocol::{Call, Reply, Request, apply, error_body};
+use crate::protocol::{Call, Reply, Request, Signature, apply, error_body};
 
 /// What goes back to the caller.
 #[derive(Debug)]
@@ -60,16 +62,19 @@ impl State {
         let stream = self.stream_of(call, now);
         let strike = call.operation.map_or_else(Strike::default, |operation| {
             self.counters.entry(operation).or_default().calls += 1;
-            let stored = stream.as_ref().and_then(|stream| self.engine.ever_put(stream));
+            let account = self.engine.known(&call.place);
+            let stored = stream.as_ref().and_then(|stream| account?.ever_put(stream));
             self.faults.strike(&CallFacts { operation, stream: stream.as_ref(), stored: stored.unwrap_or_default() })
         });
         Admitted { id: self.last_call, request_id, stream, strike }
     }
 
     fn stream_of(&self, call: &Call, now: SystemTime) -> Option<StreamName> {
+        let account = || self.engine.known(&call.place);
         match call.request.as_ref().ok()? {
             Request::CreateStream { name, .. } => Some(name.clone()),
-            Request::GetRecords { iterator, .. } => self.engine.stream_of_iterator(iterator, now),
+            Request::GetRecords { iterator, .. } => account()?.stream_of_iterator(iterator, now),
+            Request::ListMoreShards { next_token, .. } => account()?.stream_of_page(next_token),
             other => other.stream().map(|stream| stream.name.clone()),
         }
     }
@@ -95,10 +100,13 @@ impl State {
                 Err(ServiceError::new(code.clone(), message.as_str(), *status))
             }
             (_, Err(refusal)) => Err(refusal.clone()),
-            (_, Ok(request)) => {
-                let strike = &admitted.strike;
-                apply(&mut self.engine, now, request, |index| strike.entry_error(index))
-            }
+            (_, Ok(request)) => match call.operation {
+                Some(operation) => {
+                    let (account, strike) = (self.engine.at(&call.place), &admitted.strike);
+                    apply(account, now, operation, request, |index| strike.entry_error(index))
+                }
+                None => Err(ServiceError::internal_failure()),
+            },
         };
         let outcome = result
             .as_ref()
@@ -191,8 +199,12 @@ struct Admitted {
 
 /// The fake behind its transports.
 pub(crate) struct Service {
+    /// Who calls where a request does not say.
+    pub(crate) home: Place,
     pub(crate) state: Mutex<State>,
     pub(crate) clock: SharedClock,
+    /// The same clock, which can be moved ahead.
+    pub(crate) ahead: Arc<AheadClock>,
     /// How long a call takes on its way: half of it before it is applied, half after.
     pub(crate) latency: Duration,
 }
@@ -205,6 +217,11 @@ impl fmt::Debug for Service {
 }
 
 impl Service {
+    /// Reads a call as it came in.
+    pub(crate) fn read(&self, target: &str, body: &[u8], signature: Signature<'_>) -> Call {
+        Call::parse(target, body, signature.caller(&self.home), &self.home)
+    }
+
     /// Answers a call.
     ///
     /// Cancel safety: a cancelled call may have been applied, as with the real service.

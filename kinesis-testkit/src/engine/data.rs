@@ -1,16 +1,19 @@
 //! The data plane: putting records, getting iterators, getting records.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use kinesis_core::{HashKeyRange, SequenceNumber, ShardId, unix_millis};
 
+use super::account::{Account, StreamRef};
 use super::error::ServiceError;
 use super::iterators::{self, IteratorType, Position};
 use super::limits::Limits;
 use super::records::{PutEntry, ReadRecord};
+use super::sequence::SequenceParts;
+use super::settings::{Distribution, StreamMode};
 use super::shards::Shard;
 use super::streams::Stream;
-use super::{Engine, StreamRef};
 
 /// Where and when a record was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,7 @@ pub(crate) struct StoredAt {
     pub(crate) shard: ShardId,
     pub(crate) sequence_number: SequenceNumber,
     pub(crate) arrived_at: SystemTime,
+    pub(crate) encrypted: bool,
 }
 
 /// What became of one entry.
@@ -41,7 +45,7 @@ pub(crate) struct GetRecordsReply {
     pub(crate) child_shards: Vec<ChildShard>,
 }
 
-impl Engine {
+impl Account {
     /// Puts the entries in their order; `fails(index)` names the error of an entry that is not to be applied.
     ///
     /// # Errors
@@ -53,24 +57,70 @@ impl Engine {
         entries: &mut [PutEntry],
         fails: impl Fn(usize) -> Option<ServiceError>,
     ) -> Result<Vec<PutOutcome>, ServiceError> {
-        let limits = self.settings.limits;
-        let stream = self.usable_stream(now, stream)?;
-        require_record_sizes(stream, entries)?;
+        let settings = Arc::clone(&self.settings);
+        let stream = self.stream_for(now, stream, entries)?;
         let now_millis = unix_millis(now);
         let targets: Vec<Result<u32, ServiceError>> = entries
             .iter()
             .enumerate()
             .map(|(index, entry)| match fails(index) {
                 Some(error) => Err(error),
-                None => admit(stream, &limits, entry, now_millis),
+                None => admit(stream, &settings.limits, entry, now_millis),
             })
             .collect();
         detach_if_few(entries, &targets);
-        Ok(entries
+        let outcomes = entries
             .iter()
-            .zip(targets)
-            .map(|(entry, target)| target.and_then(|shard| stream.append(shard, entry, now_millis)))
-            .collect())
+            .zip(&targets)
+            .map(|(entry, target)| target.clone().and_then(|shard| stream.append(shard, entry, now_millis)))
+            .collect();
+        if let Some(shard) = throttled_shard(stream, entries, &targets) {
+            stream.grow(shard, now_millis, settings.delays.updating);
+        }
+        Ok(outcomes)
+    }
+
+    /// Refuses what could not be put as a whole, without counting the call.
+    pub(crate) fn check_put(
+        &mut self,
+        now: SystemTime,
+        stream: &StreamRef,
+        entries: &[PutEntry],
+    ) -> Result<(), ServiceError> {
+        self.stream_for(now, stream, entries).map(|_| ())
+    }
+
+    /// The stream that takes the entries.
+    fn stream_for(
+        &mut self,
+        now: SystemTime,
+        stream: &StreamRef,
+        entries: &[PutEntry],
+    ) -> Result<&mut Stream, ServiceError> {
+        let stream = self.usable_stream(now, stream)?;
+        require_keys(stream, entries)?;
+        require_record_sizes(stream, entries)?;
+        Ok(stream)
+    }
+
+    /// Refuses a number that a writer claims to have seen, if it is none of the service's.
+    pub(crate) fn check_ordering(
+        &mut self,
+        now: SystemTime,
+        stream: &StreamRef,
+        number: &str,
+    ) -> Result<(), ServiceError> {
+        let now_secs = unix_millis(now) / 1000;
+        let found = self.usable_stream(now, stream)?;
+        let parts = number.parse::<SequenceNumber>().ok().and_then(SequenceParts::decode);
+        if parts.is_some_and(|parts| parts.time_secs <= now_secs) {
+            return Ok(());
+        }
+        let (name, account) = (found.name(), found.arn.account());
+        Err(ServiceError::invalid_argument(format!(
+            "ExclusiveMinimumSequenceNumber {number} used in PutRecord on stream {name} under account {account} is \
+             invalid."
+        )))
     }
 
     pub(crate) fn get_shard_iterator(
@@ -80,60 +130,116 @@ impl Engine {
         shard_id: &str,
         start: &IteratorType,
     ) -> Result<String, ServiceError> {
-        let (limits, now_millis) = (self.settings.limits, unix_millis(now));
-        let account = self.settings.account.clone();
-        let missing = |name: &str| missing_shard(shard_id, name, &account);
-        let found = self.usable_stream(now, stream).map_err(|error| match error.code() {
-            "ResourceNotFoundException" => missing(stream.name.as_str()),
+        let (settings, now_millis) = (Arc::clone(&self.settings), unix_millis(now));
+        let account = Arc::clone(&self.place.account);
+        let found = self.stream_with_shard(now, stream, shard_id)?;
+        if let Some(shard) = found.find_shard(shard_id).map(|shard| shard.index) {
+            found.meter(shard, |meters| meters.admit_iterator(&settings.limits, now_millis))?;
+        }
+        let (shard_index, from_index) = found.start_index_of(shard_id, start, now_millis)?;
+        let position = Position {
+            stream: found.name().clone(),
+            stream_created_millis: found.created_millis,
+            shard_index,
+            from_index,
+        };
+        Ok(position.encode(&account, now_millis))
+    }
+
+    /// Refuses an iterator that could not be given, without counting the call.
+    pub(crate) fn check_shard_iterator(
+        &mut self,
+        now: SystemTime,
+        stream: &StreamRef,
+        shard_id: &str,
+        start: &IteratorType,
+    ) -> Result<(), ServiceError> {
+        let found = self.stream_with_shard(now, stream, shard_id)?;
+        found.start_index_of(shard_id, start, unix_millis(now)).map(|_| ())
+    }
+
+    /// The stream of a shard: where there is none, it is the shard that the service misses.
+    fn stream_with_shard(
+        &mut self,
+        now: SystemTime,
+        stream: &StreamRef,
+        shard_id: &str,
+    ) -> Result<&mut Stream, ServiceError> {
+        let account = Arc::clone(&self.place.account);
+        self.usable_stream(now, stream).map_err(|error| match error.code() {
+            "ResourceNotFoundException" => missing_shard(shard_id, stream.name.as_str(), &account),
             _ => error,
-        })?;
-        let shard = found.find_shard(shard_id).map(|shard| shard.index);
-        let shard = shard.ok_or_else(|| missing(stream.name.as_str()))?;
-        found.meter(shard, |meters| meters.admit_iterator(&limits, now_millis))?;
-        found.trim_shard(shard, now_millis);
-        let shard = found.shard(shard).ok_or_else(|| missing(stream.name.as_str()))?;
-        let from_index = iterators::start_index(found, shard, start, now_millis)?;
-        Ok(Position::in_shard(found, shard, from_index).encode(&account, now_millis))
+        })
     }
 
     /// Reads at most `limit` records from an iterator on.
     pub(crate) fn get_records(
         &mut self,
         now: SystemTime,
+        stream: Option<&StreamRef>,
         iterator: &str,
         limit: usize,
     ) -> Result<GetRecordsReply, ServiceError> {
-        let (limits, now_millis) = (self.settings.limits, unix_millis(now));
-        let account = self.settings.account.clone();
+        let (settings, now_millis) = (Arc::clone(&self.settings), unix_millis(now));
+        let (stream, position) = self.stream_of_position(now, stream, iterator)?;
+        stream.meter(position.shard_index, |meters| meters.admit_read(&settings.limits, now_millis))?;
+        stream.trim_shard(position.shard_index, now_millis);
+        stream.read(&position, limit, &settings.limits, now_millis).ok_or_else(ServiceError::internal_failure)
+    }
+
+    /// Refuses a read that could not be answered, without counting the call.
+    pub(crate) fn check_records(
+        &mut self,
+        now: SystemTime,
+        stream: Option<&StreamRef>,
+        iterator: &str,
+    ) -> Result<(), ServiceError> {
+        self.stream_of_position(now, stream, iterator).map(|_| ())
+    }
+
+    fn stream_of_position(
+        &mut self,
+        now: SystemTime,
+        stream: Option<&StreamRef>,
+        iterator: &str,
+    ) -> Result<(&mut Stream, Position), ServiceError> {
+        let account = Arc::clone(&self.place.account);
         let position = Position::decode(iterator, &account, now)?;
+        if let Some(stream) = stream.filter(|stream| stream.name != position.stream) {
+            return Err(ServiceError::invalid_argument(format!(
+                "StreamARN of stream {} was given with a ShardIterator of another stream.",
+                stream.name
+            )));
+        }
         let shard_id = ShardId::from_index(u64::from(position.shard_index));
         let missing = || missing_shard(shard_id.as_str(), position.stream.as_str(), &account);
-        let stream = self.usable_stream(now, &StreamRef::named(position.stream.clone())).map_err(|_| missing())?;
-        if stream.created_millis != position.stream_created_millis || stream.shard(position.shard_index).is_none() {
+        let named = StreamRef { name: position.stream.clone(), arn: stream.and_then(|stream| stream.arn.clone()) };
+        let found = self.usable_stream(now, &named).map_err(|_| missing())?;
+        if found.created_millis != position.stream_created_millis || found.shard(position.shard_index).is_none() {
             return Err(missing());
         }
-        stream.meter(position.shard_index, |meters| meters.admit_read(&limits, now_millis))?;
-        stream.trim_shard(position.shard_index, now_millis);
-        stream.read(&position, limit, &limits, now_millis).ok_or_else(missing)
+        Ok((found, position))
     }
 
     /// The stream that an iterator reads from, if the iterator is one of ours.
     pub(crate) fn stream_of_iterator(&self, iterator: &str, now: SystemTime) -> Option<kinesis_core::StreamName> {
-        Position::decode(iterator, &self.settings.account, now).ok().map(|position| position.stream)
+        Position::decode(iterator, &self.place.account, now).ok().map(|position| position.stream)
     }
 }
 
 impl Stream {
     fn append(&mut self, shard: u32, entry: &PutEntry, now_millis: u64) -> PutOutcome {
         let index = self.next_index;
+        let encrypted = self.settings.encryption_key.is_some();
         let Some(shard) = self.shard_mut(shard) else {
-            return Err(ServiceError::new("InternalFailure", "Internal service failure.", 500));
+            return Err(ServiceError::internal_failure());
         };
-        let arrived_millis = shard.log.append(index, now_millis, entry.body.clone());
+        let arrived_millis = shard.log.append(index, now_millis, entry.body.clone(), encrypted);
         let stored = StoredAt {
             shard: shard.id.clone(),
             sequence_number: shard.number(index, arrived_millis),
             arrived_at: kinesis_core::from_unix_millis(arrived_millis),
+            encrypted,
         };
         self.next_index += 1;
         Ok(stored)
@@ -156,6 +262,21 @@ impl Stream {
             next_iterator: (!ended).then(|| next.encode(&account, now_millis)),
             child_shards: if ended { self.children_of(shard) } else { Vec::new() },
         })
+    }
+
+    /// The index of a shard, and that of the first record that an iterator of the type is to read.
+    pub(super) fn start_index_of(
+        &mut self,
+        shard_id: &str,
+        start: &IteratorType,
+        now_millis: u64,
+    ) -> Result<(u32, u64), ServiceError> {
+        if let Some(shard) = self.find_shard(shard_id).map(|shard| shard.index) {
+            self.trim_shard(shard, now_millis);
+        }
+        let missing = || missing_shard(shard_id, self.name().as_str(), self.arn.account());
+        let shard = self.find_shard(shard_id).ok_or_else(missing)?;
+        Ok((shard.index, iterators::start_index(self, shard, start, now_millis)?))
     }
 
     fn children_of(&self, shard: &Shard) -> Vec<ChildShard> {
@@ -204,14 +325,48 @@ impl Stream {
 
 /// The shard that takes an entry, if its limits allow it.
 fn admit(stream: &mut Stream, limits: &Limits, entry: &PutEntry, now_millis: u64) -> Result<u32, ServiceError> {
-    let shard = stream.shard_of(entry.hash_key()).ok_or_else(|| {
-        // The open shards cover the whole key space.
-        ServiceError::new("InternalFailure", "Internal service failure.", 500)
-    })?;
+    // The open shards cover the whole key space.
+    let shard = target(stream, entry).ok_or_else(ServiceError::internal_failure)?;
+    if stream.settings.distribution == Distribution::Auto {
+        stream.next_turn = stream.next_turn.wrapping_add(1);
+    }
     stream.trim_shard(shard, now_millis);
     let size_bytes = entry.body.size_bytes();
     stream.meter(shard, |meters| meters.admit_write(limits, size_bytes, now_millis))?;
     Ok(shard)
+}
+
+/// The shard whose turn it is, or whose range holds the key.
+fn target(stream: &Stream, entry: &PutEntry) -> Option<u32> {
+    match stream.settings.distribution {
+        Distribution::UserPartitionKey => stream.shard_of(entry.hash_key()),
+        Distribution::Auto => stream.shard_by_turn(stream.next_turn),
+    }
+}
+
+/// A shard that refused an entry for its rate, if the stream can grow for it.
+fn throttled_shard(stream: &Stream, entries: &[PutEntry], targets: &[Result<u32, ServiceError>]) -> Option<u32> {
+    if stream.settings.mode != StreamMode::OnDemand {
+        return None;
+    }
+    let throttled = |target: &Result<u32, ServiceError>| {
+        target.as_ref().is_err_and(|error| error.code() == "ProvisionedThroughputExceededException")
+    };
+    let at = targets.iter().position(throttled)?;
+    target(stream, &entries[at])
+}
+
+/// Refuses records without a partition key where that decides on the shard.
+fn require_keys(stream: &Stream, entries: &[PutEntry]) -> Result<(), ServiceError> {
+    let missing = entries.iter().position(|entry| entry.body.partition_key().is_none());
+    let Some(index) = missing.filter(|_| stream.settings.distribution == Distribution::UserPartitionKey) else {
+        return Ok(());
+    };
+    let path = if entries.len() == 1 { String::new() } else { format!("records.{}.member.", index + 1) };
+    Err(ServiceError::validation(format!(
+        "1 validation error detected: Value null at '{path}partitionKey' failed to satisfy constraint: Member must not \
+         be null"
+    )))
 }
 
 /// Copies what is stored out of the request's buffer where most of that would be held for nothing.
@@ -227,7 +382,7 @@ fn detach_if_few(entries: &mut [PutEntry], targets: &[Result<u32, ServiceError>]
 }
 
 fn require_record_sizes(stream: &Stream, entries: &[PutEntry]) -> Result<(), ServiceError> {
-    let limit = u64::from(stream.max_record_kib) * 1024;
+    let limit = u64::from(stream.settings.max_record_kib) * 1024;
     let Some(entry) = entries.iter().find(|entry| entry.body.size_bytes() > limit) else {
         return Ok(());
     };
@@ -249,23 +404,18 @@ mod tests {
     use bytes::Bytes;
     use kinesis_core::{HashKey, StreamName, from_unix_millis};
 
-    use super::super::{Delays, RecordBody, Settings, StreamMode, StreamOptions};
+    use super::super::{Delays, Place, RecordBody, Settings, StreamOptions};
     use super::*;
 
     /// 2023-11-14T22:13:20.250Z
     const T: u64 = 1_700_000_000_250;
 
-    fn engine(limits: Limits, shards: u32) -> (Engine, StreamRef) {
-        let mut engine = Engine::new(Settings {
-            region: "us-east-1".to_owned(),
-            account: "123456789012".to_owned(),
-            limits,
-            delays: Delays::default(),
-        });
+    fn engine(limits: Limits, shards: u32) -> (Account, StreamRef) {
+        let settings = Arc::new(Settings { limits, delays: Delays::default() });
+        let mut account = Account::new(Place::new("123456789012", "us-east-1"), settings);
         let name: StreamName = "orders".parse().unwrap();
-        let options = StreamOptions { shards, mode: StreamMode::Provisioned, max_record_kib: 1024 };
-        engine.create_stream(from_unix_millis(T), &name, &options).unwrap();
-        (engine, StreamRef::named(name))
+        account.create_stream(from_unix_millis(T), &name, &StreamOptions::provisioned(shards)).unwrap();
+        (account, StreamRef::named(name))
     }
 
     fn entries(buffer: &'static [u8], count: usize) -> Vec<PutEntry> {
@@ -277,7 +427,7 @@ mod tests {
             .collect()
     }
 
-    fn put(engine: &mut Engine, stream: &StreamRef, millis: u64, count: usize) -> Vec<PutOutcome> {
+    fn put(engine: &mut Account, stream: &StreamRef, millis: u64, count: usize) -> Vec<PutOutcome> {
         let mut entries = entries(b"k1k2k3k4", 4);
         entries.truncate(count);
         engine.put(from_unix_millis(millis), stream, &mut entries, |_| None).unwrap()
@@ -326,9 +476,8 @@ mod tests {
         let (mut engine, stream) = engine(Limits::off(), 1);
         let now = from_unix_millis(T);
         let first = put(&mut engine, &stream, T, 1).remove(0).unwrap();
-        engine.delete_stream(now, &stream).unwrap();
-        let options = StreamOptions { shards: 1, mode: StreamMode::Provisioned, max_record_kib: 1024 };
-        engine.create_stream(now, &stream.name, &options).unwrap();
+        engine.delete_stream(now, &stream, false).unwrap();
+        engine.create_stream(now, &stream.name, &StreamOptions::provisioned(1)).unwrap();
         let second = put(&mut engine, &stream, T, 1).remove(0).unwrap();
         assert!(second.sequence_number > first.sequence_number);
         assert_eq!(engine.describe(now, &stream).unwrap().created_at, now + Duration::from_millis(1));
@@ -341,8 +490,9 @@ mod tests {
         let start = engine
             .get_shard_iterator(from_unix_millis(T), &stream, "shardId-000000000000", &IteratorType::TrimHorizon)
             .unwrap();
-        let mut read =
-            |millis, limit| engine.get_records(from_unix_millis(millis), &start, limit).unwrap().millis_behind_latest;
+        let mut read = |millis, limit| {
+            engine.get_records(from_unix_millis(millis), None, &start, limit).unwrap().millis_behind_latest
+        };
         assert_eq!([read(T, 1), read(T + 5, 2), read(T + 5, 3)], [1, 5, 0]);
     }
 }

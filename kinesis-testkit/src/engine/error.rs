@@ -52,6 +52,24 @@ impl ServiceError {
         Self::new("ProvisionedThroughputExceededException", message, 400)
     }
 
+    pub(crate) fn limit_exceeded(message: impl Into<String>) -> Self {
+        Self::new("LimitExceededException", message, 400)
+    }
+
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
+        Self::new("ValidationException", message, 400)
+    }
+
+    /// The service failing inside.
+    pub(crate) fn internal_failure() -> Self {
+        Self::new("InternalFailure", "Internal service failure.", 500)
+    }
+
+    /// What a call is answered with that only asks whether it would succeed, and would.
+    pub(crate) fn dry_run() -> Self {
+        Self::new("DryRunOperationException", "Request would have succeeded, but DryRun flag is set.", 400)
+    }
+
     pub(crate) fn stream_not_found(name: &str, account: &str) -> Self {
         Self::not_found(format!("Stream {name} under account {account} not found."))
     }

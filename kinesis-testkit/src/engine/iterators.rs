@@ -36,15 +36,6 @@ pub(super) struct Position {
 }
 
 impl Position {
-    pub(super) fn in_shard(stream: &Stream, shard: &Shard, from_index: u64) -> Self {
-        Self {
-            stream: stream.name().clone(),
-            stream_created_millis: stream.created_millis,
-            shard_index: shard.index,
-            from_index,
-        }
-    }
-
     pub(super) fn encode(&self, account: &str, now_millis: u64) -> String {
         let token = Token {
             issued_millis: now_millis,

@@ -1,18 +1,49 @@
-//! Throughput limits, and the buckets that measure them.
+//! Limits, and the buckets that measure throughput.
+
+use std::collections::BTreeMap;
+
+use super::control::{DEFAULT_ON_DEMAND_STREAMS, Scope, default_rate};
+use crate::operation::Operation;
 
 /// One MiB, which the service's documents call "1 MB" where they speak of throughput.
 const MIB: u64 = 1024 * 1024;
 
-/// What a shard allows per second; nothing is limited where there is no number.
+/// What the service allows; nothing is limited where there is no number.
 ///
-/// Each limit is a bucket that holds one second's worth and refills steadily.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Each rate is a bucket that holds one second's worth and refills steadily.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     write_records: Option<u64>,
     write_bytes: Option<u64>,
     read_calls: Option<u64>,
     read_bytes: Option<u64>,
     iterator_calls: Option<u64>,
+    control_plane: bool,
+    control_rates: BTreeMap<Operation, u64>,
+    shards: ShardQuota,
+    pub(super) on_demand_streams: Option<u32>,
+    pub(super) creating: Option<u32>,
+    consumers: Option<u32>,
+    pub(super) scalings: Option<u32>,
+    pub(super) mode_changes: Option<u32>,
+    pub(super) key_changes: Option<u32>,
+}
+
+/// How many shards the provisioned streams of an account and region may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum ShardQuota {
+    #[default]
+    Off,
+    OfRegion,
+    Most(u32),
+}
+
+/// The shards of an account where nobody asked for more (AWS quota page).
+pub(super) fn default_shard_quota(region: &str) -> u32 {
+    match region {
+        "us-east-1" | "us-west-2" | "eu-west-1" => 20_000,
+        _ => 6000,
+    }
 }
 
 impl Limits {
@@ -21,11 +52,15 @@ impl Limits {
         Self::default()
     }
 
-    /// The limits of a provisioned shard (AWS quota page).
+    /// The limits of AWS, as an account has them that asked for no more (AWS quota page, API reference).
     ///
-    /// Writes: 1,000 records and 1 MiB per second, partition keys counted. Reads: 5 GetRecords and 2 MiB per second,
-    /// and silence after a large reply for as long as its bytes take (5 s after 10 MiB). GetShardIterator: 5 calls per
-    /// second.
+    /// Each shard: 1,000 records and 1 MiB of writes per second, partition keys counted; 5 GetRecords and 2 MiB of
+    /// reads per second, and silence after a large reply for as long as its bytes take (5 s after 10 MiB); 5
+    /// GetShardIterator per second. The control plane: the rate that each operation's documentation names, most of
+    /// them 5 per second and account. Quotas: 20,000 shards in us-east-1, us-west-2 and eu-west-1, else 6,000; 50
+    /// on-demand streams; 5 streams and 5 consumers of a stream being created at once; 20 consumers of a stream, 50
+    /// with a billing commitment; and within 24 hours, of each stream, 10 UpdateShardCount, 2 changes of the capacity
+    /// mode, 25 starts and 25 stops of encryption.
     pub fn aws() -> Self {
         Self {
             write_records: Some(1000),
@@ -33,6 +68,15 @@ impl Limits {
             read_calls: Some(5),
             read_bytes: Some(2 * MIB),
             iterator_calls: Some(5),
+            control_plane: true,
+            control_rates: BTreeMap::new(),
+            shards: ShardQuota::OfRegion,
+            on_demand_streams: Some(DEFAULT_ON_DEMAND_STREAMS),
+            creating: Some(5),
+            consumers: Some(20),
+            scalings: Some(10),
+            mode_changes: Some(2),
+            key_changes: Some(25),
         }
     }
 
@@ -67,17 +111,81 @@ impl Limits {
         self.iterator_calls = limit.into();
         self
     }
+
+    /// Limits the calls of the control plane to the documented rates, or does not.
+    pub const fn control_plane(mut self, limited: bool) -> Self {
+        self.control_plane = limited;
+        self
+    }
+
+    /// Limits the calls of one operation of the control plane per second.
+    ///
+    /// They count per account or per stream, as the documentation of the operation has it. An operation of the data
+    /// plane keeps its limits per shard whatever is said here.
+    pub fn calls_per_second(mut self, operation: Operation, limit: u64) -> Self {
+        self.control_rates.insert(operation, limit);
+        self
+    }
+
+    /// Limits the open shards of all provisioned streams of an account in a region.
+    pub fn shards_per_account(mut self, limit: impl Into<Option<u32>>) -> Self {
+        self.shards = limit.into().map_or(ShardQuota::Off, ShardQuota::Most);
+        self
+    }
+
+    /// Limits the on-demand streams of an account in a region.
+    pub fn on_demand_streams(mut self, limit: impl Into<Option<u32>>) -> Self {
+        self.on_demand_streams = limit.into();
+        self
+    }
+
+    /// Limits the streams of an account, and the consumers of a stream, that are being created at once.
+    pub fn creating_at_once(mut self, limit: impl Into<Option<u32>>) -> Self {
+        self.creating = limit.into();
+        self
+    }
+
+    /// Limits the consumers of a stream; an account with a billing commitment may have 30 more.
+    pub fn consumers_per_stream(mut self, limit: impl Into<Option<u32>>) -> Self {
+        self.consumers = limit.into();
+        self
+    }
+
+    /// Limits the calls of UpdateShardCount for a stream within 24 hours.
+    pub fn shard_count_updates_per_day(mut self, limit: impl Into<Option<u32>>) -> Self {
+        self.scalings = limit.into();
+        self
+    }
+
+    pub(super) fn control_rate(&self, operation: Operation) -> Option<(u64, Scope)> {
+        let (rate, scope) = default_rate(operation)?;
+        let custom = self.control_rates.get(&operation).copied();
+        custom.or_else(|| self.control_plane.then_some(rate)).map(|rate| (rate, scope))
+    }
+
+    pub(super) fn shard_quota(&self, region: &str) -> Option<u32> {
+        match self.shards {
+            ShardQuota::Off => None,
+            ShardQuota::OfRegion => Some(default_shard_quota(region)),
+            ShardQuota::Most(most) => Some(most),
+        }
+    }
+
+    /// How many consumers a stream may have: 30 more with a billing commitment (API reference, RegisterStreamConsumer).
+    pub(super) fn consumer_quota(&self, advantage: bool) -> Option<u32> {
+        self.consumers.map(|most| if advantage { most.saturating_add(30) } else { most })
+    }
 }
 
 /// Tokens in thousandths, so that a millisecond refills a whole number of them.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+pub(super) struct Bucket {
     tokens: i64,
     refilled_millis: u64,
 }
 
 impl Bucket {
-    const FULL: Self = Self { tokens: i64::MAX, refilled_millis: 0 };
+    pub(super) const FULL: Self = Self { tokens: i64::MAX, refilled_millis: 0 };
 
     fn refill(&mut self, rate: u64, now_millis: u64) {
         let elapsed = now_millis.saturating_sub(self.refilled_millis);
@@ -171,7 +279,7 @@ impl Meters {
     }
 }
 
-fn admit_call(bucket: &mut Bucket, rate: Option<u64>, now_millis: u64) -> bool {
+pub(super) fn admit_call(bucket: &mut Bucket, rate: Option<u64>, now_millis: u64) -> bool {
     let Some(rate) = rate else { return true };
     bucket.refill(rate, now_millis);
     let admitted = bucket.has(rate, 1);

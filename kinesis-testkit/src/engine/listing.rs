@@ -107,9 +107,9 @@ pub(super) fn first_page(
 }
 
 /// Reads a page token: the stream that it is about comes with it.
-pub(super) fn read_token(text: &str, secret: &str, now_millis: u64) -> Result<Token, ServiceError> {
-    let token = Token::decode(text, Purpose::ShardPage, secret)
-        .ok_or_else(|| ServiceError::invalid_argument("Invalid NextToken."))?;
+pub(super) fn read_token(text: &str, purpose: Purpose, secret: &str, now_millis: u64) -> Result<Token, ServiceError> {
+    let token =
+        Token::decode(text, purpose, secret).ok_or_else(|| ServiceError::invalid_argument("Invalid NextToken."))?;
     if now_millis.saturating_sub(token.issued_millis) > TOKEN_LIFE_MILLIS {
         return Err(ServiceError::new(
             "ExpiredNextTokenException",

@@ -21,15 +21,16 @@ pub(crate) struct RecordBody {
 impl RecordBody {
     /// Makes a body of a buffer that begins with a partition key of `key_length` bytes.
     ///
-    /// The key must be UTF-8 and end within the buffer.
+    /// The key must be UTF-8 and end within the buffer; a length of zero is no key.
     pub(crate) fn new(bytes: Bytes, key_length: u16) -> Self {
         debug_assert!(std::str::from_utf8(&bytes[..usize::from(key_length)]).is_ok());
         Self { bytes, key_length }
     }
 
-    pub(crate) fn partition_key(&self) -> &str {
+    pub(crate) fn partition_key(&self) -> Option<&str> {
         let key = &self.bytes[..usize::from(self.key_length)];
-        std::str::from_utf8(key).expect("invariant: the key was copied from a str")
+        let key = std::str::from_utf8(key).expect("invariant: the key was copied from a str");
+        (!key.is_empty()).then_some(key)
     }
 
     pub(crate) fn data(&self) -> &[u8] {
@@ -60,7 +61,8 @@ pub(crate) struct PutEntry {
 
 impl PutEntry {
     pub(crate) fn hash_key(&self) -> HashKey {
-        self.explicit_hash_key.unwrap_or_else(|| HashKey::of_partition_key(self.body.partition_key()))
+        let of_key = || HashKey::of_partition_key(self.body.partition_key().unwrap_or_default());
+        self.explicit_hash_key.unwrap_or_else(of_key)
     }
 }
 
@@ -69,6 +71,7 @@ struct StoredRecord {
     index: u64,
     arrived_millis: u64,
     body: RecordBody,
+    encrypted: bool,
 }
 
 /// A record that was read.
@@ -77,6 +80,7 @@ pub(crate) struct ReadRecord {
     pub(crate) sequence_number: SequenceNumber,
     pub(crate) arrived_at: SystemTime,
     pub(crate) body: RecordBody,
+    pub(crate) encrypted: bool,
 }
 
 /// What a read found in the log.
@@ -99,6 +103,7 @@ impl LogRead<'_> {
                 sequence_number: number(record.index, record.arrived_millis),
                 arrived_at: from_unix_millis(record.arrived_millis),
                 body: record.body.clone(),
+                encrypted: record.encrypted,
             })
             .collect()
     }
@@ -114,10 +119,10 @@ pub(super) struct RecordLog {
 
 impl RecordLog {
     /// Appends a record and returns when it arrived; arrival never goes back, whatever the clock does.
-    pub(super) fn append(&mut self, index: u64, now_millis: u64, body: RecordBody) -> u64 {
+    pub(super) fn append(&mut self, index: u64, now_millis: u64, body: RecordBody, encrypted: bool) -> u64 {
         self.last_arrived_millis = self.last_arrived_millis.max(now_millis);
         self.size_bytes += body.size_bytes();
-        self.records.push_back(StoredRecord { index, arrived_millis: self.last_arrived_millis, body });
+        self.records.push_back(StoredRecord { index, arrived_millis: self.last_arrived_millis, body, encrypted });
         self.last_arrived_millis
     }
 
@@ -180,7 +185,7 @@ mod tests {
     fn log(count: u64) -> RecordLog {
         let mut log = RecordLog::default();
         for index in 0..count {
-            log.append(index * 3, 1000 + index, body(b"data"));
+            log.append(index * 3, 1000 + index, body(b"data"), false);
         }
         log
     }
@@ -188,7 +193,7 @@ mod tests {
     #[test]
     fn a_body_is_key_then_data() {
         let body = body(b"data");
-        assert_eq!((body.partition_key(), body.data(), body.size_bytes()), ("key", b"data".as_slice(), 7));
+        assert_eq!((body.partition_key(), body.data(), body.size_bytes()), (Some("key"), b"data".as_slice(), 7));
         assert_eq!(body.detached(), body);
     }
 
@@ -206,10 +211,10 @@ mod tests {
     fn a_reply_holds_ten_mebibytes_but_always_one_record() {
         let mut log = RecordLog::default();
         for index in 0..4 {
-            log.append(index, 0, body(&vec![0; 4 * 1024 * 1024]));
+            log.append(index, 0, body(&vec![0; 4 * 1024 * 1024]), false);
         }
         assert_eq!(log.read(0, 100).records.len(), 2);
-        log.append(4, 0, body(&vec![0; 10 * 1024 * 1024]));
+        log.append(4, 0, body(&vec![0; 10 * 1024 * 1024]), false);
         assert_eq!(log.read(4, 100).records.len(), 1);
     }
 
@@ -223,8 +228,8 @@ mod tests {
     #[test]
     fn arrival_never_goes_back() {
         let mut log = RecordLog::default();
-        assert_eq!(log.append(0, 1000, body(b"")), 1000);
-        assert_eq!(log.append(1, 400, body(b"")), 1000);
+        assert_eq!(log.append(0, 1000, body(b""), false), 1000);
+        assert_eq!(log.append(1, 400, body(b""), false), 1000);
         assert_eq!((log.index_at(1000), log.index_at(1001)), (Some(0), None));
     }
 }

@@ -10,6 +10,7 @@ pub(super) enum Purpose {
     Iterator = 1,
     ShardPage = 2,
     StreamPage = 3,
+    ConsumerPage = 4,
 }
 
 /// The content of a token; what `detail` and `value` mean depends on the purpose.

@@ -7,10 +7,8 @@ use kinesis_core::{Randomness, SharedClock, StreamArn, StreamName, SystemClock, 
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::FakeKinesis;
-use crate::engine::{
-    DEFAULT_MAX_RECORD_KIB, Delays, Engine, Limits, ServiceError, Settings, StreamMode, StreamOptions,
-};
+use super::{AheadClock, FakeKinesis};
+use crate::engine::{Account, Delays, Engine, Limits, Place, ServiceError, Settings, StreamOptions};
 use crate::service::{Service, State};
 
 /// Where virtual time begins: 2026-01-01T00:00:00Z.
@@ -19,7 +17,7 @@ const VIRTUAL_EPOCH_MILLIS: u64 = 1_767_225_600_000;
 /// What a fake is to be.
 #[derive(Clone, Debug)]
 pub struct FakeKinesisBuilder {
-    streams: Vec<(String, u32)>,
+    streams: Vec<(String, Option<u32>)>,
     limits: Limits,
     delays: Delays,
     clock: ClockChoice,
@@ -80,12 +78,20 @@ impl Default for FakeKinesisBuilder {
 impl FakeKinesisBuilder {
     /// Adds a provisioned stream that is there from the start.
     pub fn stream(mut self, name: impl Into<String>, shards: u32) -> Self {
-        self.streams.push((name.into(), shards));
+        self.streams.push((name.into(), Some(shards)));
+        self
+    }
+
+    /// Adds an on-demand stream that is there from the start; it begins with four shards.
+    ///
+    /// It grows when its writes are throttled, at most once a minute, by a split of the shard that was too slow.
+    pub fn on_demand_stream(mut self, name: impl Into<String>) -> Self {
+        self.streams.push((name.into(), None));
         self
     }
 
     /// Limits every shard; no limits by default.
-    pub const fn limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
@@ -146,13 +152,13 @@ impl FakeKinesisBuilder {
         self
     }
 
-    /// The region that the service answers for; `us-east-1` by default.
+    /// The region where the streams of the builder live, and where a call belongs that names none; `us-east-1` by default.
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = region.into();
         self
     }
 
-    /// The account that owns the streams; `123456789012` by default.
+    /// The account that owns them, and that calls with any access key but one of twelve digits; `123456789012` by default.
     pub fn account(mut self, account: impl Into<String>) -> Self {
         self.account = account.into();
         self
@@ -184,33 +190,36 @@ impl FakeKinesisBuilder {
         if !matches!(arn, Some(Ok(_))) {
             return Err(BuildError::Identity { account: self.account, region: self.region });
         }
-        let mut engine = Engine::new(Settings {
-            region: self.region,
-            account: self.account,
-            limits: self.limits,
-            delays: self.delays,
-        });
+        let place = Place::new(&self.account, &self.region);
+        let mut engine = Engine::new(Settings { limits: self.limits, delays: self.delays });
         for (name, shards) in self.streams {
-            create(&mut engine, clock.now(), &name, shards).map_err(|source| BuildError::Stream { name, source })?;
+            create(engine.at(&place), clock.now(), &name, shards)
+                .map_err(|source| BuildError::Stream { name, source })?;
         }
+        let ahead = Arc::new(AheadClock::new(clock));
+        let clock: SharedClock = Arc::<AheadClock>::clone(&ahead);
         let request_ids = Randomness::from_seed(self.seed).stream("request-id");
         Ok(FakeKinesis {
             service: Arc::new(Service {
+                home: place.clone(),
                 state: Mutex::new(State::new(engine, self.journal, request_ids)),
                 clock,
+                ahead,
                 latency: self.latency,
             }),
+            place,
         })
     }
 }
 
-fn create(engine: &mut Engine, now: SystemTime, name: &str, shards: u32) -> Result<(), ServiceError> {
+fn create(account: &mut Account, now: SystemTime, name: &str, shards: Option<u32>) -> Result<(), ServiceError> {
     let name = super::stream_name(name)?;
-    if shards == 0 {
-        return Err(ServiceError::invalid_argument("a stream has at least one shard"));
-    }
-    let options = StreamOptions { shards, mode: StreamMode::Provisioned, max_record_kib: DEFAULT_MAX_RECORD_KIB };
-    engine.create_stream(now, &name, &options)
+    let options = match shards {
+        Some(0) => return Err(ServiceError::invalid_argument("a stream has at least one shard")),
+        Some(shards) => StreamOptions::provisioned(shards),
+        None => StreamOptions::on_demand(),
+    };
+    account.create_stream(now, &name, &options)
 }
 
 fn with_source(error: &BuildError) -> String {

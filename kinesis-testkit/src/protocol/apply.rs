@@ -2,39 +2,37 @@
 
 use std::time::SystemTime;
 
-use kinesis_core::{Shard as ShardDescription, StreamName, from_unix_millis};
+use kinesis_core::{StreamName, from_unix_millis};
 
 use super::json;
 use super::request::Request;
-use crate::engine::{Engine, GetRecordsReply, PutOutcome, ServiceError, ShardPage, StoredAt, StreamRef, StreamView};
+use crate::engine::{
+    Account, GetRecordsReply, PutOutcome, ServiceError, SettingChange, StoredAt, StreamRef, no_such_resource,
+};
+use crate::operation::Operation;
 
 /// A reply before it is written.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    Empty,
-    Stream { view: StreamView, shards: Vec<ShardDescription>, more: bool },
-    Summary(StreamView),
-    Streams { views: Vec<StreamView>, next_token: Option<String> },
-    Shards(ShardPage),
     Put(StoredAt),
     PutAll(Vec<PutOutcome>),
-    Iterator(String),
     Records(GetRecordsReply),
+    /// The body as it goes out.
+    Body(String),
 }
 
 impl Reply {
+    const fn empty() -> Self {
+        Self::Body(String::new())
+    }
+
     /// Writes the reply as the body of an answer.
     pub(crate) fn to_json(&self) -> String {
         match self {
-            Self::Empty => String::new(),
-            Self::Stream { view, shards, more } => json::stream_description(view, shards, *more),
-            Self::Summary(view) => json::stream_summary(view),
-            Self::Streams { views, next_token } => json::streams(views, next_token.as_deref()),
-            Self::Shards(page) => json::shards(page),
             Self::Put(stored) => json::put_record(stored),
             Self::PutAll(outcomes) => json::put_records(outcomes),
-            Self::Iterator(iterator) => json::iterator(iterator),
             Self::Records(reply) => json::records(reply),
+            Self::Body(body) => body.clone(),
         }
     }
 
@@ -53,66 +51,208 @@ impl Reply {
 
 /// Carries out a request; `fails(index)` names the error of a PutRecords entry that is not to be applied.
 pub(crate) fn apply(
-    engine: &mut Engine,
+    account: &mut Account,
+    now: SystemTime,
+    operation: Operation,
+    request: &mut Request,
+    fails: impl Fn(usize) -> Option<ServiceError>,
+) -> Result<Reply, ServiceError> {
+    account.admit_control(now, operation, request.stream().map(|stream| &stream.name))?;
+    match request {
+        Request::PutRecord { .. }
+        | Request::PutRecords { .. }
+        | Request::GetShardIterator { .. }
+        | Request::GetRecords { .. }
+        | Request::Subscribe { .. } => data_plane(account, now, request, fails),
+        Request::AddTags { .. }
+        | Request::RemoveTags { .. }
+        | Request::ListTags { .. }
+        | Request::PutPolicy { .. }
+        | Request::GetPolicy(_)
+        | Request::DeletePolicy(_)
+        | Request::CreateAbsent(_)
+        | Request::ListAbsent(_)
+        | Request::NameAbsent(_) => resources(account, now, request),
+        Request::RegisterConsumer { .. }
+        | Request::DescribeConsumer(_)
+        | Request::DeregisterConsumer(_)
+        | Request::ListConsumers { .. } => consumers(account, now, request),
+        Request::Change { stream, change } => change_setting(account, now, stream, change),
+        other => streams(account, now, other),
+    }
+}
+
+fn data_plane(
+    account: &mut Account,
     now: SystemTime,
     request: &mut Request,
     fails: impl Fn(usize) -> Option<ServiceError>,
 ) -> Result<Reply, ServiceError> {
     match request {
-        Request::PutRecord { stream, entry } => {
-            let mut outcomes = engine.put(now, stream, std::slice::from_mut(entry), |_| None)?;
-            let outcome = outcomes.pop();
-            outcome
-                .unwrap_or_else(|| Err(ServiceError::new("InternalFailure", "Internal service failure.", 500)))
-                .map(Reply::Put)
+        Request::PutRecord { stream, entry, ordering, dry_run } => {
+            let entries = std::slice::from_mut(entry);
+            if let Some(number) = ordering {
+                account.check_ordering(now, stream, number)?;
+            }
+            if *dry_run {
+                account.check_put(now, stream, entries)?;
+                return Err(ServiceError::dry_run());
+            }
+            let outcome = account.put(now, stream, entries, |_| None)?.pop();
+            outcome.unwrap_or_else(|| Err(ServiceError::internal_failure())).map(Reply::Put)
         }
-        Request::PutRecords { stream, entries } => engine.put(now, stream, entries, fails).map(Reply::PutAll),
-        Request::GetRecords { iterator, limit } => engine.get_records(now, iterator, *limit).map(Reply::Records),
-        Request::GetShardIterator { stream, shard, start } => {
-            engine.get_shard_iterator(now, stream, shard, start).map(Reply::Iterator)
+        Request::PutRecords { stream, entries, dry_run: true } => {
+            account.check_put(now, stream, entries)?;
+            Err(ServiceError::dry_run())
         }
-        Request::CreateStream { name, options } => engine.create_stream(now, name, options).map(|()| Reply::Empty),
-        Request::DeleteStream(stream) => engine.delete_stream(now, stream).map(|()| Reply::Empty),
-        Request::SplitShard { stream, shard, at } => engine.split(now, stream, shard, Some(*at)).map(|_| Reply::Empty),
+        Request::PutRecords { stream, entries, .. } => account.put(now, stream, entries, fails).map(Reply::PutAll),
+        Request::GetRecords { stream, iterator, dry_run: true, .. } => {
+            account.check_records(now, stream.as_ref(), iterator)?;
+            Err(ServiceError::dry_run())
+        }
+        Request::GetRecords { stream, iterator, limit, .. } => {
+            account.get_records(now, stream.as_ref(), iterator, *limit).map(Reply::Records)
+        }
+        Request::GetShardIterator { stream, shard, start, dry_run: true } => {
+            account.check_shard_iterator(now, stream, shard, start)?;
+            Err(ServiceError::dry_run())
+        }
+        Request::GetShardIterator { stream, shard, start, .. } => {
+            let iterator = account.get_shard_iterator(now, stream, shard, start)?;
+            Ok(Reply::Body(json::iterator(&iterator)))
+        }
+        Request::Subscribe { consumer, shard, start, dry_run } => {
+            account.check_subscription(now, consumer, shard, start)?;
+            Err(if *dry_run { ServiceError::dry_run() } else { no_fan_out() })
+        }
+        _ => Err(ServiceError::internal_failure()),
+    }
+}
+
+/// Nobody gets events yet; a refusal that no client retries says so.
+fn no_fan_out() -> ServiceError {
+    let message = "SubscribeToShard is not served here: this fake has no data plane for enhanced fan-out.";
+    ServiceError::new("AccessDeniedException", message, 400)
+}
+
+fn resources(account: &mut Account, now: SystemTime, request: &Request) -> Result<Reply, ServiceError> {
+    let done = |()| Reply::empty();
+    match request {
+        Request::AddTags { resource, tags } => account.add_tags(now, resource, tags).map(done),
+        Request::RemoveTags { resource, keys } => account.remove_tags(now, resource, keys).map(done),
+        Request::ListTags { resource, after, limit, paged } => {
+            let page = account.list_tags(now, resource, after.as_deref(), *limit)?;
+            Ok(Reply::Body(json::tags(&page, *paged)))
+        }
+        Request::PutPolicy { resource, policy } => account.put_policy(now, resource, policy).map(done),
+        Request::GetPolicy(resource) => account.policy(now, resource).map(|policy| Reply::Body(json::policy(&policy))),
+        Request::DeletePolicy(resource) => account.delete_policy(now, resource).map(done),
+        Request::ListAbsent(member) => Ok(Reply::Body(json::empty_list(member))),
+        Request::CreateAbsent(what) => Err(ServiceError::limit_exceeded(format!("The account may have no {what}."))),
+        Request::NameAbsent(name) => Err(no_such_resource(name)),
+        _ => Err(ServiceError::internal_failure()),
+    }
+}
+
+fn consumers(account: &mut Account, now: SystemTime, request: &Request) -> Result<Reply, ServiceError> {
+    match request {
+        Request::RegisterConsumer { stream, name, tags } => {
+            let consumer = account.register_consumer(now, stream, name, tags)?;
+            Ok(Reply::Body(json::registered(&consumer)))
+        }
+        Request::DescribeConsumer(consumer) => {
+            let consumer = account.describe_consumer(now, consumer)?;
+            Ok(Reply::Body(json::consumer_description(&consumer)))
+        }
+        Request::DeregisterConsumer(consumer) => account.deregister_consumer(now, consumer).map(|()| Reply::empty()),
+        Request::ListConsumers { stream, created_millis, next_token, limit } => {
+            require_creation(account, now, stream, *created_millis)?;
+            let page = match next_token {
+                Some(token) => account.list_more_consumers(now, stream, token, *limit)?,
+                None => account.list_consumers(now, stream, *limit)?,
+            };
+            Ok(Reply::Body(json::consumers(&page)))
+        }
+        _ => Err(ServiceError::internal_failure()),
+    }
+}
+
+/// Some changes answer with what they changed.
+fn change_setting(
+    account: &mut Account,
+    now: SystemTime,
+    stream: &StreamRef,
+    change: &SettingChange,
+) -> Result<Reply, ServiceError> {
+    let before = account.describe(now, stream)?;
+    account.change(now, stream, change.clone())?;
+    Ok(match change {
+        SettingChange::Monitor(metrics) => {
+            Reply::Body(json::monitoring(&before, &(&before.settings.metrics | metrics)))
+        }
+        SettingChange::StopMonitoring(metrics) => {
+            Reply::Body(json::monitoring(&before, &(&before.settings.metrics - metrics)))
+        }
+        SettingChange::WarmThroughput(target) => Reply::Body(json::warm_throughput(&before, *target)),
+        _ => Reply::empty(),
+    })
+}
+
+fn streams(account: &mut Account, now: SystemTime, request: &Request) -> Result<Reply, ServiceError> {
+    let done = |()| Reply::empty();
+    match request {
+        Request::CreateStream { name, options } => account.create_stream(now, name, options).map(done),
+        Request::DeleteStream { stream, with_consumers } => {
+            account.delete_stream(now, stream, *with_consumers).map(done)
+        }
+        Request::SplitShard { stream, shard, at } => {
+            account.split(now, stream, shard, Some(*at)).map(|_| Reply::empty())
+        }
         Request::MergeShards { stream, shard, adjacent } => {
-            engine.merge(now, stream, shard, adjacent).map(|_| Reply::Empty)
+            account.merge(now, stream, shard, adjacent).map(|_| Reply::empty())
         }
-        Request::SetRetention { stream, hours, longer } => {
-            engine.set_retention(now, stream, *hours, *longer).map(|()| Reply::Empty)
-        }
-        Request::UpdateMaxRecordSize { stream, kib } => {
-            engine.set_max_record_kib(now, stream, *kib).map(|()| Reply::Empty)
+        Request::UpdateShardCount { stream, target } => {
+            let view = account.describe(now, stream)?;
+            let reply = account.update_shard_count(now, stream, *target)?;
+            Ok(Reply::Body(json::shard_count(&view, &reply)))
         }
         Request::DescribeStream { stream, exclusive_start, limit } => {
-            let view = engine.describe(now, stream)?;
-            let (shards, more) = engine.describe_shards(now, stream, exclusive_start.as_deref(), *limit)?;
-            Ok(Reply::Stream { view, shards, more })
+            let view = account.describe(now, stream)?;
+            let (shards, more) = account.describe_shards(now, stream, exclusive_start.as_deref(), *limit)?;
+            Ok(Reply::Body(json::stream_description(&view, &shards, more)))
         }
-        Request::DescribeStreamSummary(stream) => engine.describe(now, stream).map(Reply::Summary),
+        Request::DescribeStreamSummary(stream) => {
+            account.describe(now, stream).map(|view| Reply::Body(json::stream_summary(&view)))
+        }
         Request::ListStreams { exclusive_start, next_token, limit } => {
-            list_streams(engine, now, exclusive_start.as_deref(), next_token.as_deref(), *limit)
+            list_streams(account, now, exclusive_start.as_deref(), next_token.as_deref(), *limit)
         }
         Request::ListShards { stream, created_millis, filter, exclusive_start, max_results } => {
-            require_creation(engine, now, stream, *created_millis)?;
-            engine
-                .list_shards(now, stream, filter.as_ref(), exclusive_start.as_deref(), *max_results)
-                .map(Reply::Shards)
+            require_creation(account, now, stream, *created_millis)?;
+            let page = account.list_shards(now, stream, filter.as_ref(), exclusive_start.as_deref(), *max_results)?;
+            Ok(Reply::Body(json::shards(&page)))
         }
         Request::ListMoreShards { next_token, max_results } => {
-            engine.list_more_shards(now, next_token, *max_results).map(Reply::Shards)
+            account.list_more_shards(now, next_token, *max_results).map(|page| Reply::Body(json::shards(&page)))
         }
+        Request::DescribeLimits => Ok(Reply::Body(json::limits(&account.limits(now)))),
+        Request::DescribeAccountSettings => Ok(Reply::Body(json::account_settings(&account.commitment(now)))),
+        Request::UpdateAccountSettings { commit } => {
+            Ok(Reply::Body(json::account_settings(&account.commit(now, *commit))))
+        }
+        _ => Err(ServiceError::internal_failure()),
     }
 }
 
 /// Refuses a listing that means an earlier stream of the same name.
 fn require_creation(
-    engine: &mut Engine,
+    account: &mut Account,
     now: SystemTime,
     stream: &StreamRef,
     created_millis: Option<u64>,
 ) -> Result<(), ServiceError> {
     let Some(created) = created_millis.map(from_unix_millis) else { return Ok(()) };
-    let view = engine.describe(now, stream)?;
+    let view = account.describe(now, stream)?;
     if view.created_at != created {
         return Err(ServiceError::stream_not_found(stream.name.as_str(), view.arn.account()));
     }
@@ -120,15 +260,16 @@ fn require_creation(
 }
 
 fn list_streams(
-    engine: &mut Engine,
+    account: &mut Account,
     now: SystemTime,
     exclusive_start: Option<&str>,
     next_token: Option<&str>,
     limit: usize,
 ) -> Result<Reply, ServiceError> {
-    let from_token: Option<StreamName> = next_token.map(|token| engine.read_stream_page_token(token)).transpose()?;
+    let from_token: Option<StreamName> =
+        next_token.map(|token| account.read_stream_page_token(now, token)).transpose()?;
     let after = from_token.as_ref().map(StreamName::as_str).or(exclusive_start);
-    let (views, more) = engine.list_streams(now, after, limit);
-    let next_token = views.last().filter(|_| more).map(|last| engine.stream_page_token(now, last.arn.name()));
-    Ok(Reply::Streams { views, next_token })
+    let (views, more) = account.list_streams(now, after, limit);
+    let next_token = views.last().filter(|_| more).map(|last| account.stream_page_token(now, last.arn.name()));
+    Ok(Reply::Body(json::streams(&views, next_token.as_deref())))
 }

@@ -12,10 +12,6 @@ impl ServiceError {
     pub(super) fn serialization(message: impl Into<String>) -> Self {
         Self::new("SerializationException", message, 400)
     }
-
-    pub(super) fn validation(message: impl Into<String>) -> Self {
-        Self::new("ValidationException", message, 400)
-    }
 }
 
 /// The body of an error reply; it has no message where the service gives none.
@@ -23,5 +19,7 @@ pub(crate) fn error_body(error: &ServiceError) -> String {
     if error.message().is_empty() {
         return json!({ "__type": error.code() }).to_string();
     }
-    json!({ "__type": error.code(), "message": error.message() }).to_string()
+    // Of what cannot be read the service writes the member with a capital (recorded in kinesalite).
+    let member = if error.code() == "SerializationException" { "Message" } else { "message" };
+    json!({ "__type": error.code(), member: error.message() }).to_string()
 }

@@ -1,167 +1,120 @@
-//! The requests as JSON holds them, before any check.
+//! A request's members, after the model has had its say.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use kinesis_core::{StreamArn, StreamName};
+use serde_json::{Map, Value};
 
-/// Text that is borrowed from the request where it has no escapes, also inside of an `Option`.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+use super::constraints::{self, integer};
+use super::model::Model;
+use super::types;
+use crate::engine::{ServiceError, StreamRef};
+use crate::operation::Operation;
 
-impl Text<'_> {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
+/// The members of a request that satisfies the service model.
+#[derive(Debug)]
+pub(super) struct Input(Map<String, Value>);
+
+impl Input {
+    /// Reads and checks the body of a call.
+    pub(super) fn read(operation: Operation, body: &[u8]) -> Result<Self, ServiceError> {
+        let value = parse(body)?;
+        check(operation, &value)?;
+        match value {
+            Value::Object(members) => Ok(Self(members)),
+            _ => Err(ServiceError::serialization("")),
+        }
+    }
+
+    fn member(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.member(name)?.as_str()
+    }
+
+    /// A text that may be empty where it is absent; the model has required it before.
+    pub(super) fn required(&self, name: &str) -> String {
+        self.text(name).unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+        self.member(name).map(integer)
+    }
+
+    /// A number that the model has kept above zero.
+    pub(super) fn count(&self, name: &str) -> Option<usize> {
+        self.integer(name).and_then(|number| usize::try_from(number).ok())
+    }
+
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.member(name).and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// A time in milliseconds since the epoch; an earlier one counts as the epoch.
+    pub(super) fn millis(&self, name: &str) -> Option<u64> {
+        self.member(name)?.as_f64().map(|seconds| (seconds * 1000.0).round() as u64)
+    }
+
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        let items = self.member(name).and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    pub(super) fn text_map(&self, name: &str) -> BTreeMap<String, String> {
+        let entries = self.member(name).and_then(Value::as_object).into_iter().flatten();
+        entries.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect()
+    }
+
+    pub(super) fn structure(&self, name: &str) -> Option<Self> {
+        self.member(name).and_then(Value::as_object).map(|members| Self(members.clone()))
+    }
+
+    /// The stream that the request names.
+    pub(super) fn stream(&self) -> Result<StreamRef, ServiceError> {
+        stream_ref(self.text("StreamName"), self.text("StreamARN"))
+    }
+
+    /// The stream that the request names, if it names one.
+    pub(super) fn optional_stream(&self) -> Result<Option<StreamRef>, ServiceError> {
+        let named = self.text("StreamName").is_some() || self.text("StreamARN").is_some();
+        named.then(|| self.stream()).transpose()
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct PutRecordsEntryInput<'a> {
-    #[serde(borrow)]
-    pub(super) data: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) partition_key: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) explicit_hash_key: Option<Text<'a>>,
+/// Reads JSON; what is none is refused without a message.
+pub(super) fn parse(body: &[u8]) -> Result<Value, ServiceError> {
+    serde_json::from_slice(body).map_err(|_| ServiceError::serialization(""))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct PutRecordsInput<'a> {
-    #[serde(borrow)]
-    pub(super) records: Option<Vec<PutRecordsEntryInput<'a>>>,
-    pub(super) stream_name: Option<String>,
-    #[serde(rename = "StreamARN")]
-    pub(super) stream_arn: Option<String>,
+/// Checks types first, then constraints, as the service does.
+pub(super) fn check(operation: Operation, value: &Value) -> Result<(), ServiceError> {
+    if !value.is_object() {
+        return Err(ServiceError::serialization(""));
+    }
+    let model = Model::get();
+    let shape = model.input(operation);
+    types::check(model, shape, value)?;
+    constraints::check(model, shape, value)
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct PutRecordInput<'a> {
-    #[serde(borrow)]
-    pub(super) data: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) partition_key: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) explicit_hash_key: Option<Text<'a>>,
-    pub(super) sequence_number_for_ordering: Option<String>,
-    pub(super) stream_name: Option<String>,
-    #[serde(rename = "StreamARN")]
-    pub(super) stream_arn: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct StreamModeInput {
-    pub(super) stream_mode: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct CreateStreamInput {
-    pub(super) stream_name: Option<String>,
-    pub(super) shard_count: Option<i64>,
-    pub(super) stream_mode_details: Option<StreamModeInput>,
-    #[serde(rename = "MaxRecordSizeInKiB")]
-    pub(super) max_record_size_in_kib: Option<i64>,
-}
-
-/// DeleteStream, DescribeStream and DescribeStreamSummary.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct StreamInput {
-    pub(super) stream_name: Option<String>,
-    #[serde(rename = "StreamARN")]
-    pub(super) stream_arn: Option<String>,
-    pub(super) limit: Option<i64>,
-    pub(super) exclusive_start_shard_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct ListStreamsInput {
-    pub(super) limit: Option<i64>,
-    pub(super) exclusive_start_stream_name: Option<String>,
-    pub(super) next_token: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct ShardFilterInput {
-    pub(super) r#type: Option<String>,
-    pub(super) shard_id: Option<String>,
-    pub(super) timestamp: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct ListShardsInput {
-    pub(super) stream_name: Option<String>,
-    #[serde(rename = "StreamARN")]
-    pub(super) stream_arn: Option<String>,
-    pub(super) next_token: Option<String>,
-    pub(super) exclusive_start_shard_id: Option<String>,
-    pub(super) max_results: Option<i64>,
-    pub(super) stream_creation_timestamp: Option<f64>,
-    pub(super) shard_filter: Option<ShardFilterInput>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct GetShardIteratorInput {
-    pub(super) stream_name: Option<String>,
-    #[serde(rename = "StreamARN")]
-    pub(super) stream_arn: Option<String>,
-    pub(super) shard_id: Option<String>,
-    pub(super) shard_iterator_type: Option<String>,
-    pub(super) starting_sequence_number: Option<String>,
-    pub(super) timestamp: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct GetRecordsInput {
-    pub(super) shard_iterator: Option<String>,
-    pub(super) limit: Option<i64>,
-    #[serde(rename = "StreamARN")]
-    pub(super) stream_arn: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct SplitShardInput {
-    pub(super) stream_name: Option<String>,
-    #[serde(rename = "StreamARN")]
-    pub(super) stream_arn: Option<String>,
-    pub(super) shard_to_split: Option<String>,
-    pub(super) new_starting_hash_key: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct MergeShardsInput {
-    pub(super) stream_name: Option<String>,
-    #[serde(rename = "StreamARN")]
-    pub(super) stream_arn: Option<String>,
-    pub(super) shard_to_merge: Option<String>,
-    pub(super) adjacent_shard_to_merge: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct RetentionInput {
-    pub(super) stream_name: Option<String>,
-    #[serde(rename = "StreamARN")]
-    pub(super) stream_arn: Option<String>,
-    pub(super) retention_period_hours: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct UpdateMaxRecordSizeInput {
-    #[serde(rename = "StreamARN")]
-    pub(super) stream_arn: Option<String>,
-    #[serde(rename = "MaxRecordSizeInKiB")]
-    pub(super) max_record_size_in_kib: Option<i64>,
+/// The stream that name and ARN, both checked before, stand for.
+pub(super) fn stream_ref(name: Option<&str>, arn: Option<&str>) -> Result<StreamRef, ServiceError> {
+    let arn: Option<StreamArn> = arn
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: kinesis_core::ParseStreamArnError| ServiceError::invalid_argument(error.to_string()))?;
+    let name: Option<StreamName> = name
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: kinesis_core::ParseStreamNameError| ServiceError::invalid_argument(error.to_string()))?;
+    match (name, arn) {
+        (None, None) => Err(ServiceError::invalid_argument("Either StreamName or StreamARN should be provided.")),
+        (Some(name), Some(arn)) if *arn.name() != name => {
+            Err(ServiceError::invalid_argument(format!("StreamARN {arn} and StreamName {name} do not match.")))
+        }
+        (name, Some(arn)) => Ok(StreamRef { name: name.unwrap_or_else(|| arn.name().clone()), arn: Some(arn) }),
+        (Some(name), None) => Ok(StreamRef::named(name)),
+    }
 }

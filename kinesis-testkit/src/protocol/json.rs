@@ -1,5 +1,6 @@
 //! Replies as JSON.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::SystemTime;
 
@@ -8,34 +9,50 @@ use base64::engine::general_purpose::STANDARD;
 use kinesis_core::{HashKeyRange, Shard, unix_millis};
 use serde_json::{Map, Value, json};
 
-use crate::engine::{GetRecordsReply, PutOutcome, ReadRecord, ShardPage, StoredAt, StreamMode, StreamView};
+use crate::engine::{
+    AccountLimits, Commitment, ConsumerPage, ConsumerView, GetRecordsReply, Metric, PutOutcome, ReadRecord, ScaleReply,
+    ShardPage, StoredAt, StreamMode, StreamView, TagPage,
+};
+
+fn millis_as_seconds(millis: u64) -> f64 {
+    millis as f64 / 1000.0
+}
 
 /// A time as the protocol has it: seconds since the epoch, with milliseconds.
 fn seconds(time: SystemTime) -> f64 {
-    unix_millis(time) as f64 / 1000.0
+    millis_as_seconds(unix_millis(time))
 }
 
 fn mode(view: &StreamView) -> Value {
-    let mode = match view.mode {
-        StreamMode::Provisioned => "PROVISIONED",
-        StreamMode::OnDemand => "ON_DEMAND",
-    };
-    json!({ "StreamMode": mode })
+    json!({ "StreamMode": view.settings.mode.as_str() })
+}
+
+fn encryption(encrypted: bool) -> &'static str {
+    if encrypted { "KMS" } else { "NONE" }
+}
+
+fn metrics(metrics: &BTreeSet<Metric>) -> Value {
+    metrics.iter().map(|metric| metric.as_str()).collect()
 }
 
 /// What both descriptions of a stream share.
 fn description(view: &StreamView) -> Map<String, Value> {
+    let settings = &view.settings;
     let members = [
         ("StreamName", json!(view.arn.name().as_str())),
         ("StreamARN", json!(view.arn.to_string())),
         ("StreamStatus", json!(view.status.as_str())),
         ("StreamModeDetails", mode(view)),
-        ("RetentionPeriodHours", json!(view.retention_hours)),
+        ("RetentionPeriodHours", json!(settings.retention_hours)),
         ("StreamCreationTimestamp", json!(seconds(view.created_at))),
-        ("EnhancedMonitoring", json!([{ "ShardLevelMetrics": [] }])),
-        ("EncryptionType", json!("NONE")),
+        ("EnhancedMonitoring", json!([{ "ShardLevelMetrics": metrics(&settings.metrics) }])),
+        ("EncryptionType", json!(encryption(settings.encryption_key.is_some()))),
     ];
-    members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+    let mut members: Map<_, _> = members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    if let Some(key) = &settings.encryption_key {
+        members.insert("KeyId".to_owned(), json!(key));
+    }
+    members
 }
 
 pub(super) fn stream_description(view: &StreamView, shards: &[Shard], more: bool) -> String {
@@ -48,8 +65,16 @@ pub(super) fn stream_description(view: &StreamView, shards: &[Shard], more: bool
 pub(super) fn stream_summary(view: &StreamView) -> String {
     let mut members = description(view);
     members.insert("OpenShardCount".to_owned(), json!(view.open_shards));
-    members.insert("ConsumerCount".to_owned(), json!(0));
-    members.insert("MaxRecordSizeInKiB".to_owned(), json!(view.max_record_kib));
+    members.insert("ConsumerCount".to_owned(), json!(view.consumers));
+    members.insert("MaxRecordSizeInKiB".to_owned(), json!(view.settings.max_record_kib));
+    members.insert("ChannelCount".to_owned(), json!(0));
+    members.insert("QueueCount".to_owned(), json!(0));
+    if view.settings.mode == StreamMode::OnDemand {
+        members.insert("RecordDistributionStrategy".to_owned(), json!(view.settings.distribution.as_str()));
+    }
+    if let Some(mibps) = view.settings.warm_mibps {
+        members.insert("WarmThroughput".to_owned(), json!({ "TargetMiBps": mibps, "CurrentMiBps": mibps }));
+    }
     json!({ "StreamDescriptionSummary": members }).to_string()
 }
 
@@ -120,7 +145,7 @@ pub(super) fn put_record(stored: &StoredAt) -> String {
     json!({
         "ShardId": stored.shard.as_str(),
         "SequenceNumber": stored.sequence_number.to_string(),
-        "EncryptionType": "NONE",
+        "EncryptionType": encryption(stored.encrypted),
     })
     .to_string()
 }
@@ -164,7 +189,8 @@ pub(super) fn put_records(outcomes: &[PutOutcome]) -> String {
             }
         }
     }
-    out.push_str("],\"EncryptionType\":\"NONE\"}");
+    let encrypted = outcomes.iter().flatten().any(|stored| stored.encrypted);
+    put(&mut out, format_args!("],\"EncryptionType\":\"{}\"}}", encryption(encrypted)));
     out
 }
 
@@ -206,14 +232,122 @@ fn put_record_read(out: &mut String, record: &ReadRecord) {
     put(
         out,
         format_args!(
-            "{{\"SequenceNumber\":\"{}\",\"ApproximateArrivalTimestamp\":{}.{:03},\"PartitionKey\":",
+            "{{\"SequenceNumber\":\"{}\",\"ApproximateArrivalTimestamp\":{}.{:03},",
             record.sequence_number,
             arrived_millis / 1000,
             arrived_millis % 1000
         ),
     );
-    put_quoted(out, record.body.partition_key());
-    out.push_str(",\"Data\":\"");
+    if let Some(key) = record.body.partition_key() {
+        out.push_str("\"PartitionKey\":");
+        put_quoted(out, key);
+        out.push(',');
+    }
+    out.push_str("\"Data\":\"");
     STANDARD.encode_string(record.body.data(), out);
-    out.push_str("\",\"EncryptionType\":\"NONE\"}");
+    put(out, format_args!("\",\"EncryptionType\":\"{}\"}}", encryption(record.encrypted)));
+}
+
+pub(super) fn tags(page: &TagPage, paged: bool) -> String {
+    let tags: Value = page.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+    let mut reply = json!({ "Tags": tags });
+    if paged {
+        reply["HasMoreTags"] = json!(page.more);
+    }
+    reply.to_string()
+}
+
+pub(super) fn policy(policy: &str) -> String {
+    json!({ "Policy": policy }).to_string()
+}
+
+pub(super) fn empty_list(member: &str) -> String {
+    json!({ member: [] }).to_string()
+}
+
+fn consumer(consumer: &ConsumerView) -> Value {
+    json!({
+        "ConsumerName": consumer.arn.name,
+        "ConsumerARN": consumer.arn.to_string(),
+        "ConsumerStatus": consumer.status,
+        "ConsumerCreationTimestamp": millis_as_seconds(consumer.created_millis),
+    })
+}
+
+pub(super) fn registered(view: &ConsumerView) -> String {
+    json!({ "Consumer": consumer(view) }).to_string()
+}
+
+pub(super) fn consumer_description(view: &ConsumerView) -> String {
+    let mut description = consumer(view);
+    description["StreamARN"] = json!(view.arn.stream.to_string());
+    json!({ "ConsumerDescription": description }).to_string()
+}
+
+pub(super) fn consumers(page: &ConsumerPage) -> String {
+    let mut reply = json!({ "Consumers": page.consumers.iter().map(consumer).collect::<Value>() });
+    if let Some(token) = &page.next_token {
+        reply["NextToken"] = json!(token);
+    }
+    reply.to_string()
+}
+
+/// What both operations of enhanced monitoring say, where `desired` comes to hold.
+pub(super) fn monitoring(before: &StreamView, desired: &BTreeSet<Metric>) -> String {
+    json!({
+        "StreamName": before.arn.name().as_str(),
+        "StreamARN": before.arn.to_string(),
+        "CurrentShardLevelMetrics": metrics(&before.settings.metrics),
+        "DesiredShardLevelMetrics": metrics(desired),
+    })
+    .to_string()
+}
+
+pub(super) fn warm_throughput(before: &StreamView, target_mibps: u32) -> String {
+    json!({
+        "StreamName": before.arn.name().as_str(),
+        "StreamARN": before.arn.to_string(),
+        "WarmThroughput": {
+            "TargetMiBps": target_mibps,
+            "CurrentMiBps": before.settings.warm_mibps.unwrap_or_default(),
+        },
+    })
+    .to_string()
+}
+
+pub(super) fn shard_count(view: &StreamView, reply: &ScaleReply) -> String {
+    json!({
+        "StreamName": view.arn.name().as_str(),
+        "StreamARN": view.arn.to_string(),
+        "CurrentShardCount": reply.current,
+        "TargetShardCount": reply.target,
+    })
+    .to_string()
+}
+
+pub(super) fn limits(limits: &AccountLimits) -> String {
+    json!({
+        "ShardLimit": limits.shard_limit,
+        "OpenShardCount": limits.open_shards,
+        "OnDemandStreamCount": limits.on_demand_streams,
+        "OnDemandStreamCountLimit": limits.on_demand_limit,
+        "ChannelCount": 0,
+        "ChannelCountLimit": 0,
+    })
+    .to_string()
+}
+
+pub(super) fn account_settings(commitment: &Commitment) -> String {
+    let mut settings = json!({ "Status": commitment.status });
+    let times = [
+        ("StartedAt", commitment.started_millis),
+        ("EndedAt", commitment.ended_millis),
+        ("EarliestAllowedEndAt", commitment.earliest_end_millis),
+    ];
+    for (name, millis) in times {
+        if let Some(millis) = millis {
+            settings[name] = json!(millis_as_seconds(millis));
+        }
+    }
+    json!({ "MinimumThroughputBillingCommitment": settings }).to_string()
 }

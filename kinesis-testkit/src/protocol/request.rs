@@ -1,30 +1,32 @@
 //! From bytes to a checked request.
 
+mod consumers;
 mod put;
+mod reading;
+mod streams;
 
-use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 
-use super::input::{
-    CreateStreamInput, GetRecordsInput, GetShardIteratorInput, ListShardsInput, ListStreamsInput, MergeShardsInput,
-    RetentionInput, ShardFilterInput, SplitShardInput, StreamInput, UpdateMaxRecordSizeInput,
-};
-use super::operations::Operation;
-use super::validation::{Validator, stream_ref};
+use kinesis_core::{HashKey, StreamName};
+
+use super::input::{self, Input};
 use crate::engine::{
-    DEFAULT_MAX_RECORD_KIB, IteratorType, PutEntry, ServiceError, ShardFilter, StreamMode, StreamOptions, StreamRef,
+    ConsumerRef, IteratorType, Metric, Place, PutEntry, ResourceRef, ServiceError, SettingChange, ShardFilter,
+    StreamOptions, StreamRef,
 };
-
-/// How many shards an on-demand stream begins with (AWS developer guide).
-const ON_DEMAND_SHARDS: i64 = 4;
+use crate::operation::Operation;
 
 /// A request that satisfies the constraints of the service model.
 #[derive(Debug)]
 pub(crate) enum Request {
     CreateStream {
-        name: kinesis_core::StreamName,
+        name: StreamName,
         options: StreamOptions,
     },
-    DeleteStream(StreamRef),
+    DeleteStream {
+        stream: StreamRef,
+        with_consumers: bool,
+    },
     DescribeStream {
         stream: StreamRef,
         exclusive_start: Option<String>,
@@ -50,46 +52,102 @@ pub(crate) enum Request {
     PutRecord {
         stream: StreamRef,
         entry: PutEntry,
+        ordering: Option<String>,
+        dry_run: bool,
     },
     PutRecords {
         stream: StreamRef,
         entries: Vec<PutEntry>,
+        dry_run: bool,
     },
     GetShardIterator {
         stream: StreamRef,
         shard: String,
         start: IteratorType,
+        dry_run: bool,
     },
     GetRecords {
+        stream: Option<StreamRef>,
         iterator: String,
         limit: usize,
+        dry_run: bool,
     },
     SplitShard {
         stream: StreamRef,
         shard: String,
-        at: kinesis_core::HashKey,
+        at: HashKey,
     },
     MergeShards {
         stream: StreamRef,
         shard: String,
         adjacent: String,
     },
-    SetRetention {
+    UpdateShardCount {
         stream: StreamRef,
-        hours: u64,
-        longer: bool,
+        target: u32,
     },
-    UpdateMaxRecordSize {
+    Change {
         stream: StreamRef,
-        kib: u32,
+        change: SettingChange,
     },
+    AddTags {
+        resource: ResourceRef,
+        tags: BTreeMap<String, String>,
+    },
+    RemoveTags {
+        resource: ResourceRef,
+        keys: Vec<String>,
+    },
+    ListTags {
+        resource: ResourceRef,
+        after: Option<String>,
+        limit: usize,
+        /// Whether the reply says if there are more.
+        paged: bool,
+    },
+    PutPolicy {
+        resource: ResourceRef,
+        policy: String,
+    },
+    GetPolicy(ResourceRef),
+    DeletePolicy(ResourceRef),
+    RegisterConsumer {
+        stream: StreamRef,
+        name: String,
+        tags: BTreeMap<String, String>,
+    },
+    DescribeConsumer(ConsumerRef),
+    DeregisterConsumer(ConsumerRef),
+    ListConsumers {
+        stream: StreamRef,
+        created_millis: Option<u64>,
+        next_token: Option<String>,
+        limit: usize,
+    },
+    Subscribe {
+        consumer: ConsumerRef,
+        shard: String,
+        start: IteratorType,
+        dry_run: bool,
+    },
+    DescribeLimits,
+    DescribeAccountSettings,
+    UpdateAccountSettings {
+        commit: bool,
+    },
+    /// The creation of a channel or a queue, of which an account may have none.
+    CreateAbsent(&'static str),
+    /// A listing of channels or queues.
+    ListAbsent(&'static str),
+    /// What names a channel or a queue.
+    NameAbsent(String),
 }
 
 impl Request {
-    /// The stream that the request names; reads name theirs within the iterator.
+    /// The stream that the request names; reads may name theirs within the iterator alone.
     pub(crate) const fn stream(&self) -> Option<&StreamRef> {
         match self {
-            Self::DeleteStream(stream)
+            Self::DeleteStream { stream, .. }
             | Self::DescribeStreamSummary(stream)
             | Self::DescribeStream { stream, .. }
             | Self::ListShards { stream, .. }
@@ -98,350 +156,163 @@ impl Request {
             | Self::GetShardIterator { stream, .. }
             | Self::SplitShard { stream, .. }
             | Self::MergeShards { stream, .. }
-            | Self::SetRetention { stream, .. }
-            | Self::UpdateMaxRecordSize { stream, .. } => Some(stream),
+            | Self::UpdateShardCount { stream, .. }
+            | Self::Change { stream, .. }
+            | Self::RegisterConsumer { stream, .. }
+            | Self::ListConsumers { stream, .. } => Some(stream),
+            Self::AddTags { resource, .. }
+            | Self::RemoveTags { resource, .. }
+            | Self::ListTags { resource, .. }
+            | Self::PutPolicy { resource, .. }
+            | Self::GetPolicy(resource)
+            | Self::DeletePolicy(resource) => resource.stream(),
+            Self::DescribeConsumer(consumer)
+            | Self::DeregisterConsumer(consumer)
+            | Self::Subscribe { consumer, .. } => Some(&consumer.stream),
+            Self::GetRecords { stream, .. } => stream.as_ref(),
             Self::CreateStream { .. }
             | Self::ListStreams { .. }
             | Self::ListMoreShards { .. }
-            | Self::GetRecords { .. } => None,
+            | Self::DescribeLimits
+            | Self::DescribeAccountSettings
+            | Self::UpdateAccountSettings { .. }
+            | Self::CreateAbsent(_)
+            | Self::ListAbsent(_)
+            | Self::NameAbsent(_) => None,
         }
+    }
+
+    /// The account and region whose resources the request is about: an ARN may name another account's.
+    pub(crate) fn place(&self, caller: &Place) -> Place {
+        let arn = self.stream().and_then(|stream| stream.arn.as_ref());
+        caller.at(arn.map(kinesis_core::StreamArn::account), None)
     }
 }
 
-/// A call as it came in: which operation, and the request or what is wrong with it.
+/// A call as it came in: who makes it, which operation, and the request or what is wrong with it.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) operation: Option<Operation>,
     pub(crate) name: String,
+    /// The account and region whose resources it is about.
+    pub(crate) place: Place,
     pub(crate) request: Result<Request, ServiceError>,
 }
 
 impl Call {
-    /// Reads a call of its `X-Amz-Target` and its body.
-    pub(crate) fn parse(target: &str, body: &[u8]) -> Self {
+    /// Reads a call of its `X-Amz-Target` and its body; `caller` is who signed it, or what is wrong with that.
+    ///
+    /// In the service's order: the body's syntax, the operation, the signature, types, constraints.
+    pub(crate) fn parse(target: &str, body: &[u8], caller: Result<Place, ServiceError>, home: &Place) -> Self {
         let operation = Operation::of_target(target);
-        let request =
-            operation.map_or_else(|| Err(ServiceError::unknown_operation()), |operation| parse(operation, body));
+        let place = caller.as_ref().map_or_else(|_| home.clone(), Clone::clone);
+        let request = match (operation, caller) {
+            (None, _) if body.is_empty() => Err(ServiceError::unknown_operation()),
+            (None, _) => readable(body).and_then(|()| Err(ServiceError::unknown_operation())),
+            (Some(_), Err(refusal)) => readable(body).and_then(|()| Err(refusal)),
+            (Some(operation), Ok(_)) => parse(operation, body),
+        };
+        let place = request.as_ref().map_or_else(|_| place.clone(), |request| request.place(&place));
         let name = target.rsplit('.').next().unwrap_or_default().to_owned();
-        Self { operation, name, request }
+        Self { operation, name, place, request }
     }
+}
+
+/// Refuses a body that is no JSON object.
+fn readable(body: &[u8]) -> Result<(), ServiceError> {
+    if input::parse(body)?.is_object() { Ok(()) } else { Err(ServiceError::serialization("")) }
 }
 
 fn parse(operation: Operation, body: &[u8]) -> Result<Request, ServiceError> {
+    // Records are read without a copy.
     match operation {
-        Operation::CreateStream => create_stream(&read(body)?),
-        Operation::DecreaseStreamRetentionPeriod => retention(&read(body)?, false),
-        Operation::DeleteStream => stream_only(&read(body)?).map(Request::DeleteStream),
-        Operation::DescribeStream => describe_stream(read(body)?),
-        Operation::DescribeStreamSummary => stream_only(&read(body)?).map(Request::DescribeStreamSummary),
-        Operation::GetRecords => get_records(read(body)?),
-        Operation::GetShardIterator => get_shard_iterator(read(body)?),
-        Operation::IncreaseStreamRetentionPeriod => retention(&read(body)?, true),
-        Operation::ListShards => list_shards(read(body)?),
-        Operation::ListStreams => list_streams(read(body)?),
-        Operation::MergeShards => merge_shards(read(body)?),
-        Operation::PutRecord => put::put_record(body),
-        Operation::PutRecords => put::put_records(body),
-        Operation::SplitShard => split_shard(read(body)?),
-        Operation::UpdateMaxRecordSize => update_max_record_size(&read(body)?),
+        Operation::PutRecord => return put::put_record(body),
+        Operation::PutRecords => return put::put_records(body),
+        _ => {}
     }
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> {
-    serde_json::from_slice(body).map_err(|error| unreadable(&error))
-}
-
-/// Broken JSON is refused without a message, a value of the wrong type with one.
-fn unreadable(error: &serde_json::Error) -> ServiceError {
-    if error.is_data() { ServiceError::serialization(error.to_string()) } else { ServiceError::serialization("") }
-}
-
-/// A number that was checked to be in range.
-fn count(value: Option<i64>, default: usize) -> usize {
-    value.and_then(|value| usize::try_from(value).ok()).unwrap_or(default)
-}
-
-fn millis(seconds: f64) -> u64 {
-    // Saturates: a negative time is the epoch.
-    (seconds * 1000.0).round() as u64
-}
-
-fn create_stream(input: &CreateStreamInput) -> Result<Request, ServiceError> {
-    let mode = input.stream_mode_details.as_ref().map(|details| details.stream_mode.as_deref());
-    let mut check = Validator::default();
-    check.required("streamName", input.stream_name.as_ref());
-    check.stream(input.stream_name.as_deref(), None);
-    if let Some(shards) = input.shard_count {
-        check.range("shardCount", shards, 1, 100_000);
-    }
-    if let Some(kib) = input.max_record_size_in_kib {
-        check.range("maxRecordSizeInKiB", kib, 1024, 10_240);
-    }
-    if let Some(mode) = mode {
-        check.required("streamModeDetails.streamMode", mode.as_ref());
-        check.one_of("streamModeDetails.streamMode", mode.unwrap_or("PROVISIONED"), &["PROVISIONED", "ON_DEMAND"]);
-    }
-    check.finish()?;
-    let mode = match mode.flatten() {
-        Some("ON_DEMAND") => StreamMode::OnDemand,
-        _ => StreamMode::Provisioned,
-    };
-    let shards = match (mode, input.shard_count) {
-        (StreamMode::Provisioned, None) => {
-            return Err(ServiceError::invalid_argument(
-                "ShardCount must be specified for streams in PROVISIONED mode.",
-            ));
+    let input = Input::read(operation, body)?;
+    match operation {
+        Operation::GetRecords => reading::get_records(&input),
+        Operation::GetShardIterator => reading::get_shard_iterator(&input),
+        Operation::SubscribeToShard => reading::subscribe_to_shard(&input),
+        Operation::ListShards => reading::list_shards(&input),
+        Operation::AddTagsToStream => {
+            Ok(Request::AddTags { resource: of_stream(&input)?, tags: input.text_map("Tags") })
         }
-        (StreamMode::OnDemand, Some(_)) => {
-            return Err(ServiceError::invalid_argument(
-                "ShardCount cannot be specified for streams in ON_DEMAND mode.",
-            ));
+        Operation::RemoveTagsFromStream => {
+            Ok(Request::RemoveTags { resource: of_stream(&input)?, keys: input.texts("TagKeys") })
         }
-        (_, shards) => shards.unwrap_or(ON_DEMAND_SHARDS),
-    };
-    let name = stream_ref(input.stream_name.as_deref(), None)?.name;
-    let options = StreamOptions {
-        shards: u32::try_from(shards).unwrap_or(u32::MAX),
-        mode,
-        max_record_kib: input
-            .max_record_size_in_kib
-            .and_then(|kib| u32::try_from(kib).ok())
-            .unwrap_or(DEFAULT_MAX_RECORD_KIB),
-    };
-    Ok(Request::CreateStream { name, options })
-}
-
-fn stream_only(input: &StreamInput) -> Result<StreamRef, ServiceError> {
-    let (name, arn) = (input.stream_name.as_deref(), input.stream_arn.as_deref());
-    let mut check = Validator::default();
-    check.stream(name, arn);
-    check.finish()?;
-    stream_ref(name, arn)
-}
-
-fn describe_stream(input: StreamInput) -> Result<Request, ServiceError> {
-    let mut check = Validator::default();
-    if let Some(limit) = input.limit {
-        check.range("limit", limit, 1, 10_000);
-    }
-    if let Some(shard) = &input.exclusive_start_shard_id {
-        check.name("exclusiveStartShardId", shard);
-    }
-    check.stream(input.stream_name.as_deref(), input.stream_arn.as_deref());
-    check.finish()?;
-    Ok(Request::DescribeStream {
-        stream: stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?,
-        exclusive_start: input.exclusive_start_shard_id,
-        limit: count(input.limit, 100),
-    })
-}
-
-fn list_streams(input: ListStreamsInput) -> Result<Request, ServiceError> {
-    let mut check = Validator::default();
-    if let Some(limit) = input.limit {
-        check.range("limit", limit, 1, 10_000);
-    }
-    if let Some(name) = &input.exclusive_start_stream_name {
-        check.name("exclusiveStartStreamName", name);
-    }
-    check.finish()?;
-    Ok(Request::ListStreams {
-        exclusive_start: input.exclusive_start_stream_name,
-        next_token: input.next_token,
-        limit: count(input.limit, 100),
-    })
-}
-
-fn list_shards(input: ListShardsInput) -> Result<Request, ServiceError> {
-    let mut check = Validator::default();
-    if let Some(results) = input.max_results {
-        check.range("maxResults", results, 1, 10_000);
-    }
-    if let Some(shard) = &input.exclusive_start_shard_id {
-        check.name("exclusiveStartShardId", shard);
-    }
-    check.stream(input.stream_name.as_deref(), input.stream_arn.as_deref());
-    let filter = shard_filter(&mut check, input.shard_filter.as_ref());
-    check.finish()?;
-    let filter = filter?;
-    let max_results = count(input.max_results, 1000);
-    let Some(next_token) = input.next_token else {
-        if input.stream_name.is_none() && input.stream_arn.is_none() {
-            return Err(ServiceError::invalid_argument("Either NextToken or StreamName should be provided."));
-        }
-        return Ok(Request::ListShards {
-            stream: stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?,
-            created_millis: input.stream_creation_timestamp.map(millis),
-            filter,
-            exclusive_start: input.exclusive_start_shard_id,
-            max_results,
-        });
-    };
-    let beside_token = [
-        ("StreamName", input.stream_name.is_some()),
-        ("StreamCreationTimestamp", input.stream_creation_timestamp.is_some()),
-        ("ExclusiveStartShardId", input.exclusive_start_shard_id.is_some()),
-        ("ShardFilter", filter.is_some()),
-    ];
-    if let Some((name, _)) = beside_token.into_iter().find(|(_, given)| *given) {
-        return Err(ServiceError::invalid_argument(format!("NextToken and {name} cannot be provided together.")));
-    }
-    Ok(Request::ListMoreShards { next_token, max_results })
-}
-
-fn shard_filter(check: &mut Validator, input: Option<&ShardFilterInput>) -> Result<Option<ShardFilter>, ServiceError> {
-    const TYPES: [&str; 6] =
-        ["AFTER_SHARD_ID", "AT_TRIM_HORIZON", "FROM_TRIM_HORIZON", "AT_LATEST", "AT_TIMESTAMP", "FROM_TIMESTAMP"];
-    let Some(input) = input else { return Ok(None) };
-    check.required("shardFilter.type", input.r#type.as_ref());
-    let kind = input.r#type.as_deref().unwrap_or_default();
-    if input.r#type.is_some() {
-        check.one_of("shardFilter.type", kind, &TYPES);
-    }
-    let timestamp = || {
-        let missing = format!("Timestamp must be specified for ShardFilter type {kind}.");
-        input.timestamp.map(millis).ok_or_else(|| ServiceError::invalid_argument(missing))
-    };
-    let filter = match kind {
-        "AFTER_SHARD_ID" => ShardFilter::AfterShardId(input.shard_id.clone().ok_or_else(|| {
-            ServiceError::invalid_argument("ShardId must be specified for ShardFilter type AFTER_SHARD_ID.")
-        })?),
-        "AT_TRIM_HORIZON" => ShardFilter::AtTrimHorizon,
-        "FROM_TRIM_HORIZON" => ShardFilter::FromTrimHorizon,
-        "AT_LATEST" => ShardFilter::AtLatest,
-        "AT_TIMESTAMP" => ShardFilter::AtTimestamp { millis: timestamp()? },
-        "FROM_TIMESTAMP" => ShardFilter::FromTimestamp { millis: timestamp()? },
-        _ => return Ok(None),
-    };
-    Ok(Some(filter))
-}
-
-fn get_shard_iterator(input: GetShardIteratorInput) -> Result<Request, ServiceError> {
-    const TYPES: [&str; 5] = ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"];
-    let mut check = Validator::default();
-    check.required("shardId", input.shard_id.as_ref());
-    if let Some(shard) = &input.shard_id {
-        check.name("shardId", shard);
-    }
-    check.required("shardIteratorType", input.shard_iterator_type.as_ref());
-    let kind = input.shard_iterator_type.unwrap_or_default();
-    if !kind.is_empty() {
-        check.one_of("shardIteratorType", &kind, &TYPES);
-    }
-    if let Some(number) = &input.starting_sequence_number {
-        check.decimal("startingSequenceNumber", number, 129);
-    }
-    check.stream(input.stream_name.as_deref(), input.stream_arn.as_deref());
-    check.finish()?;
-    let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
-    Ok(Request::GetShardIterator {
-        stream,
-        shard: input.shard_id.unwrap_or_default(),
-        start: iterator_type(&kind, input.starting_sequence_number, input.timestamp.map(millis))?,
-    })
-}
-
-fn iterator_type(kind: &str, number: Option<String>, millis: Option<u64>) -> Result<IteratorType, ServiceError> {
-    let either = |what: &str| {
-        ServiceError::invalid_argument(format!(
-            "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) \
-             TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified {kind} and {what}."
-        ))
-    };
-    match (kind, number) {
-        ("TRIM_HORIZON" | "LATEST" | "AT_TIMESTAMP", Some(_)) => Err(either("also a StartingSequenceNumber")),
-        ("TRIM_HORIZON", None) => Ok(IteratorType::TrimHorizon),
-        ("LATEST", None) => Ok(IteratorType::Latest),
-        ("AT_TIMESTAMP", None) => millis.map(|millis| IteratorType::AtTimestamp { millis }).ok_or_else(|| {
-            ServiceError::invalid_argument(
-                "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no \
-                 timestamp parameter.",
-            )
+        Operation::ListTagsForStream => Ok(Request::ListTags {
+            resource: of_stream(&input)?,
+            after: input.text("ExclusiveStartTagKey").map(str::to_owned),
+            limit: input.count("Limit").unwrap_or(MAX_TAGS),
+            paged: true,
         }),
-        (_, None) => Err(either("no StartingSequenceNumber")),
-        ("AT_SEQUENCE_NUMBER", Some(number)) => Ok(IteratorType::AtSequenceNumber(number)),
-        (_, Some(number)) => Ok(IteratorType::AfterSequenceNumber(number)),
+        Operation::TagResource => Ok(Request::AddTags { resource: of_arn(&input)?, tags: input.text_map("Tags") }),
+        Operation::UntagResource => Ok(Request::RemoveTags { resource: of_arn(&input)?, keys: input.texts("TagKeys") }),
+        Operation::ListTagsForResource => {
+            Ok(Request::ListTags { resource: of_arn(&input)?, after: None, limit: MAX_TAGS, paged: false })
+        }
+        Operation::PutResourcePolicy => {
+            Ok(Request::PutPolicy { resource: of_arn(&input)?, policy: input.required("Policy") })
+        }
+        Operation::GetResourcePolicy => Ok(Request::GetPolicy(of_arn(&input)?)),
+        Operation::DeleteResourcePolicy => Ok(Request::DeletePolicy(of_arn(&input)?)),
+        Operation::RegisterStreamConsumer
+        | Operation::DescribeStreamConsumer
+        | Operation::DeregisterStreamConsumer
+        | Operation::ListStreamConsumers => consumers::parse(operation, &input),
+        Operation::DescribeLimits => Ok(Request::DescribeLimits),
+        Operation::DescribeAccountSettings => Ok(Request::DescribeAccountSettings),
+        Operation::UpdateAccountSettings => {
+            let commitment = input.structure("MinimumThroughputBillingCommitment");
+            let status = commitment.as_ref().and_then(|commitment| commitment.text("Status"));
+            Ok(Request::UpdateAccountSettings { commit: status == Some("ENABLED") })
+        }
+        _ => absent(operation, &input).map_or_else(|| streams::parse(operation, &input), Ok),
     }
 }
 
-fn get_records(input: GetRecordsInput) -> Result<Request, ServiceError> {
-    let mut check = Validator::default();
-    check.required("shardIterator", input.shard_iterator.as_ref());
-    if let Some(iterator) = &input.shard_iterator {
-        check.text_length("shardIterator", iterator, 1, 512);
-    }
-    if let Some(limit) = input.limit {
-        check.range("limit", limit, 1, 10_000);
-    }
-    check.stream(None, input.stream_arn.as_deref());
-    check.finish()?;
-    Ok(Request::GetRecords { iterator: input.shard_iterator.unwrap_or_default(), limit: count(input.limit, 10_000) })
+/// The most tags that a resource has, and so the most that a page holds.
+const MAX_TAGS: usize = 50;
+
+fn of_stream(input: &Input) -> Result<ResourceRef, ServiceError> {
+    input.stream().map(ResourceRef::Stream)
 }
 
-fn split_shard(input: SplitShardInput) -> Result<Request, ServiceError> {
-    let mut check = Validator::default();
-    check.required("newStartingHashKey", input.new_starting_hash_key.as_ref());
-    check.required("shardToSplit", input.shard_to_split.as_ref());
-    if let Some(key) = &input.new_starting_hash_key {
-        check.hash_key("newStartingHashKey", key);
-    }
-    if let Some(shard) = &input.shard_to_split {
-        check.name("shardToSplit", shard);
-    }
-    check.stream(input.stream_name.as_deref(), input.stream_arn.as_deref());
-    check.finish()?;
-    let key = input.new_starting_hash_key.unwrap_or_default();
-    Ok(Request::SplitShard {
-        stream: stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?,
-        shard: input.shard_to_split.unwrap_or_default(),
-        at: put::hash_key("NewStartingHashKey", &key)?,
-    })
+fn of_arn(input: &Input) -> Result<ResourceRef, ServiceError> {
+    ResourceRef::of_arn(input.text("ResourceARN").unwrap_or_default())
 }
 
-fn merge_shards(input: MergeShardsInput) -> Result<Request, ServiceError> {
-    let mut check = Validator::default();
-    check.required("shardToMerge", input.shard_to_merge.as_ref());
-    check.required("adjacentShardToMerge", input.adjacent_shard_to_merge.as_ref());
-    if let Some(shard) = &input.shard_to_merge {
-        check.name("shardToMerge", shard);
+/// What is asked of channels and queues.
+fn absent(operation: Operation, input: &Input) -> Option<Request> {
+    let name = || {
+        let members = ["ChannelARN", "ChannelName", "QueueARN", "QueueName"];
+        Request::NameAbsent(members.iter().find_map(|member| input.text(member)).unwrap_or_default().to_owned())
+    };
+    match operation {
+        Operation::CreateChannel => Some(Request::CreateAbsent("channels")),
+        Operation::CreateQueue => Some(Request::CreateAbsent("queues")),
+        Operation::ListChannels => Some(Request::ListAbsent("Channels")),
+        Operation::ListQueues => Some(Request::ListAbsent("Queues")),
+        Operation::AcknowledgeDeadLetterQueueRecords
+        | Operation::AcknowledgeQueueRecords
+        | Operation::DeleteChannel
+        | Operation::DeleteQueue
+        | Operation::DescribeChannel
+        | Operation::DescribeQueue
+        | Operation::ReceiveDeadLetterQueueRecords
+        | Operation::ReceiveQueueRecords
+        | Operation::RestoreDeadLetterQueueRecords
+        | Operation::UpdateChannel
+        | Operation::UpdateDeadLetterQueueRecordsVisibility
+        | Operation::UpdateQueue
+        | Operation::UpdateQueueRecordsVisibility => Some(name()),
+        _ => None,
     }
-    if let Some(shard) = &input.adjacent_shard_to_merge {
-        check.name("adjacentShardToMerge", shard);
-    }
-    check.stream(input.stream_name.as_deref(), input.stream_arn.as_deref());
-    check.finish()?;
-    Ok(Request::MergeShards {
-        stream: stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?,
-        shard: input.shard_to_merge.unwrap_or_default(),
-        adjacent: input.adjacent_shard_to_merge.unwrap_or_default(),
-    })
 }
 
-fn retention(input: &RetentionInput, longer: bool) -> Result<Request, ServiceError> {
-    let mut check = Validator::default();
-    check.required("retentionPeriodHours", input.retention_period_hours.as_ref());
-    if let Some(hours) = input.retention_period_hours {
-        check.range("retentionPeriodHours", hours, 1, i64::from(i32::MAX));
-    }
-    check.stream(input.stream_name.as_deref(), input.stream_arn.as_deref());
-    check.finish()?;
-    Ok(Request::SetRetention {
-        stream: stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?,
-        hours: count(input.retention_period_hours, 0) as u64,
-        longer,
-    })
-}
-
-fn update_max_record_size(input: &UpdateMaxRecordSizeInput) -> Result<Request, ServiceError> {
-    let mut check = Validator::default();
-    check.required("maxRecordSizeInKiB", input.max_record_size_in_kib.as_ref());
-    if let Some(kib) = input.max_record_size_in_kib {
-        check.range("maxRecordSizeInKiB", kib, 1024, 10_240);
-    }
-    check.stream(None, input.stream_arn.as_deref());
-    check.finish()?;
-    Ok(Request::UpdateMaxRecordSize {
-        stream: stream_ref(None, input.stream_arn.as_deref())?,
-        kib: input.max_record_size_in_kib.and_then(|kib| u32::try_from(kib).ok()).unwrap_or_default(),
-    })
+/// The names of metrics to begin or stop to watch.
+fn metrics(input: &Input) -> std::collections::BTreeSet<Metric> {
+    Metric::of_names(&input.texts("ShardLevelMetrics"))
 }

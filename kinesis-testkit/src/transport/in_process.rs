@@ -15,7 +15,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::date_time::Format;
 use kinesis_core::unix_millis;
 
-use crate::protocol::Call;
+use crate::protocol::Signature;
 use crate::service::{Answer, HttpReply, Service};
 
 /// The media type of the protocol.
@@ -35,11 +35,16 @@ impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let service = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let header = |name| request.headers().get(name);
             let Some(body) = request.body().bytes() else {
                 return Err(ConnectorError::user("the body of the request is a stream, not bytes".into()));
             };
-            let call = Call::parse(target, body);
+            let signature = Signature {
+                authorization: header("authorization"),
+                dated: header("x-amz-date").or_else(|| header("date")).is_some(),
+                query: request.uri().split_once('?').map(|(_, query)| query),
+            };
+            let call = service.read(header("x-amz-target").unwrap_or_default(), body, signature);
             drop(request);
             match service.answer(call).await {
                 Answer::Reply(reply) => response(reply),

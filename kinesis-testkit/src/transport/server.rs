@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE as CONTENT_TYPE_HEADER, DATE, HeaderValue};
+use hyper::header::{CONTENT_TYPE as CONTENT_TYPE_HEADER, DATE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use super::in_process::{CONTENT_TYPE, http_date};
 use crate::fake::FakeKinesis;
-use crate::protocol::Call;
+use crate::protocol::Signature;
 use crate::service::{Answer, HttpReply, Service};
 
 /// The largest body that is read: 10 MiB of records are 14 MB of base64, and keys and JSON come on top.
@@ -33,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A fake that listens on a socket.
 ///
-/// It speaks the JSON 1.1 protocol over plain HTTP/1.1 and checks no signatures. `GET /health` answers when it is up.
+/// It speaks the JSON 1.1 protocol over plain HTTP/1.1 and wants requests to be signed, but verifies no signature. `GET /health` answers when it is up.
 #[derive(Debug)]
 pub struct Server {
     service: Arc<Service>,
@@ -142,15 +142,37 @@ async fn respond(service: Arc<Service>, request: Request<Incoming>) -> Result<Re
     if let Some(refusal) = refuse_early(&request) {
         return Ok(refusal);
     }
-    let target = header(&request, "x-amz-target").to_owned();
+    let head = Head::of(&request);
     let Ok(body) = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await else {
         return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, CONTENT_TYPE, ""));
     };
-    let call = Call::parse(&target, &body.to_bytes());
+    let signature =
+        Signature { authorization: head.authorization.as_deref(), dated: head.dated, query: head.query.as_deref() };
+    let call = service.read(&head.target, &body.to_bytes(), signature);
     match service.answer(call).await {
         Answer::Reply(reply) => Ok(response(reply)),
         Answer::Broken(reason) => Err(io::Error::new(io::ErrorKind::ConnectionReset, reason)),
         Answer::Silence => std::future::pending().await,
+    }
+}
+
+/// What is needed of a request once its body is read.
+struct Head {
+    target: String,
+    authorization: Option<String>,
+    dated: bool,
+    query: Option<String>,
+}
+
+impl Head {
+    fn of(request: &Request<Incoming>) -> Self {
+        let is_there = |name| request.headers().contains_key(name);
+        Self {
+            target: header(request, "x-amz-target").to_owned(),
+            authorization: is_there("authorization").then(|| header(request, "authorization").to_owned()),
+            dated: is_there("x-amz-date") || is_there("date"),
+            query: request.uri().query().map(str::to_owned),
+        }
     }
 }
 
@@ -160,12 +182,7 @@ fn header<'a>(request: &'a Request<Incoming>, name: &str) -> &'a str {
 
 /// What is no call of this protocol, answered as the service does (recorded in kinesalite, `index.js`).
 fn refuse_early(request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
-    if request.method() != Method::POST {
-        let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "calls are POST requests to /\n");
-        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-        return Some(refusal);
-    }
-    if header(request, "x-amz-target").is_empty() {
+    if request.method() != Method::POST || header(request, "x-amz-target").is_empty() {
         let body = "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be \
                     authorized</Message>\n</AccessDeniedException>\n";
         return Some(plain(StatusCode::FORBIDDEN, "text/xml", body));

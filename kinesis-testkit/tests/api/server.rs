@@ -121,9 +121,14 @@ async fn nonsense_is_answered_as_the_service_answers_it() {
     let target = |operation: &str| {
         format!("x-amz-target: Kinesis_20131202.{operation}\r\ncontent-type: application/x-amz-json-1.1\r\n")
     };
+    let signed = |operation: &str| {
+        let credential = "AKID/20260101/us-east-1/kinesis/aws4_request";
+        let signature = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0");
+        format!("{}x-amz-date: 20260101T000000Z\r\nauthorization: {signature}\r\n", target(operation))
+    };
     let cases = [
         ("GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_owned(), "200 OK", "{\"status\":\"ok\"}"),
-        ("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_owned(), "405 Method Not Allowed", "POST"),
+        ("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_owned(), "403 Forbidden", "AccessDenied"),
         (post("", "{}"), "403 Forbidden", "Unable to determine service/operation name to be authorized"),
         (
             post("x-amz-target: Kinesis_20131202.PutRecord\r\ncontent-type: application/x-amz-cbor-1.1\r\n", "{}"),
@@ -133,12 +138,18 @@ async fn nonsense_is_answered_as_the_service_answers_it() {
         (post(&target("PutPizza"), "{}"), "400 Bad Request", "{\"__type\":\"UnknownOperationException\"}"),
         (post(&target("ListShards"), "{"), "400 Bad Request", "{\"__type\":\"SerializationException\"}"),
         (post(&target("ListShards"), ""), "400 Bad Request", "{\"__type\":\"SerializationException\"}"),
+        (post(&target("ListShards"), "{}"), "400 Bad Request", "\"MissingAuthenticationTokenException\""),
         (
-            post(&target("ListShards"), "{\"MaxResults\":\"many\"}"),
+            post(&format!("{}authorization: AWS4 Credential=x\r\n", target("ListShards")), "{}"),
             "400 Bad Request",
-            "SerializationException\",\"message\":",
+            "{\"__type\":\"IncompleteSignatureException\",\"message\":\"Authorization header requires 'Signature'",
         ),
-        (post(&target("ListShards"), "{\"StreamName\":\"orders\"}"), "200 OK", "shardId-000000000000"),
+        (
+            post(&signed("ListShards"), "{\"MaxResults\":\"many\"}"),
+            "400 Bad Request",
+            "{\"Message\":\"class java.lang.String can not be converted to an Integer\",\"__type\":\"Serialization",
+        ),
+        (post(&signed("ListShards"), "{\"StreamName\":\"orders\"}"), "200 OK", "shardId-000000000000"),
     ];
     serving(&fake, async |address, _| {
         for (request, status, text) in cases {

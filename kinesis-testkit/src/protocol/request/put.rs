@@ -1,96 +1,164 @@
 //! Requests that carry records: one copy from the request's base64 into the buffer that is stored.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use kinesis_core::HashKey;
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::{Request, unreadable};
+use super::Request;
 use crate::engine::{PutEntry, RecordBody, ServiceError};
-use crate::protocol::input::{PutRecordInput, PutRecordsEntryInput, PutRecordsInput, Text};
-use crate::protocol::validation::{Validator, stream_ref};
+use crate::operation::Operation;
+use crate::protocol::constraints::decoded_length;
+use crate::protocol::input::{self, stream_ref};
 
 /// The most records of a request (API reference, PutRecords).
 const MAX_ENTRIES: usize = 500;
 /// The most bytes of a request, data and partition keys (API reference, PutRecords).
-const MAX_REQUEST_BYTES: usize = 10 * 1024 * 1024;
+const MAX_REQUEST_BYTES: u64 = 10 * 1024 * 1024;
 /// The most bytes of one record's data, whatever the stream allows (service model).
 const MAX_DATA_BYTES: usize = 10 * 1024 * 1024;
 /// The most characters of a partition key (service model).
 const MAX_KEY_CHARACTERS: usize = 256;
 
+/// Text that is borrowed from the request where it has no escapes, also inside of an `Option`.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Text<'_> {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry<'a> {
+    #[serde(borrow)]
+    data: Option<Text<'a>>,
+    #[serde(borrow)]
+    partition_key: Option<Text<'a>>,
+    #[serde(borrow)]
+    explicit_hash_key: Option<Text<'a>>,
+}
+
+/// What both operations say of their stream.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRecords<'a> {
+    #[serde(borrow)]
+    records: Option<Vec<Entry<'a>>>,
+    stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    stream_arn: Option<String>,
+    stream_id: Option<String>,
+    dry_run: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRecord<'a> {
+    #[serde(borrow)]
+    data: Option<Text<'a>>,
+    #[serde(borrow)]
+    partition_key: Option<Text<'a>>,
+    #[serde(borrow)]
+    explicit_hash_key: Option<Text<'a>>,
+    sequence_number_for_ordering: Option<String>,
+    stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    stream_arn: Option<String>,
+    stream_id: Option<String>,
+    dry_run: Option<bool>,
+}
+
 pub(super) fn put_records(body: &[u8]) -> Result<Request, ServiceError> {
-    let input: PutRecordsInput<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    let mut check = Validator::default();
-    check.required("records", input.records.as_ref());
-    let records = input.records.unwrap_or_default();
-    if records.is_empty() || records.len() > MAX_ENTRIES {
-        let shown =
-            if records.is_empty() { "[]" } else { "[com.amazonaws.kinesis.v20131202.PutRecordsRequestEntry, ...]" };
-        check.length("records", records.len(), 1, MAX_ENTRIES, shown);
+    let fits = |input: &PutRecords<'_>| {
+        input.records.as_ref().is_some_and(|records| {
+            (1..=MAX_ENTRIES).contains(&records.len()) && records.iter().all(Entry::certainly_fits)
+        }) && names_certainly_fit([&input.stream_name, &input.stream_arn, &input.stream_id])
+    };
+    if let Some(input) = serde_json::from_slice(body).ok().filter(fits) {
+        return put_records_of(input);
     }
-    for (index, record) in records.iter().enumerate() {
-        let path = |member: &str| format!("records.{}.member.{member}", index + 1);
-        check_entry(&mut check, record, &path);
-    }
-    check.stream(input.stream_name.as_deref(), input.stream_arn.as_deref());
-    check.finish()?;
-    let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
-    let entries = decode(&records)?;
-    let size_bytes: u64 = entries.iter().map(|entry| entry.body.size_bytes()).sum();
-    if size_bytes > MAX_REQUEST_BYTES as u64 {
-        return Err(ServiceError::invalid_argument("Records size exceeds 10 MB limit"));
-    }
-    Ok(Request::PutRecords { stream, entries })
+    let value = checked(Operation::PutRecords, body)?;
+    put_records_of(PutRecords::deserialize(&value).map_err(|_| ServiceError::serialization(""))?)
 }
 
 pub(super) fn put_record(body: &[u8]) -> Result<Request, ServiceError> {
-    let input: PutRecordInput<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    let record = PutRecordsEntryInput {
-        data: input.data,
-        partition_key: input.partition_key,
-        explicit_hash_key: input.explicit_hash_key,
+    let fits = |input: &PutRecord<'_>| {
+        fits(&input.data, &input.partition_key, &input.explicit_hash_key)
+            && input.sequence_number_for_ordering.is_none()
+            && names_certainly_fit([&input.stream_name, &input.stream_arn, &input.stream_id])
     };
-    let mut check = Validator::default();
-    check_entry(&mut check, &record, &str::to_owned);
-    if let Some(number) = &input.sequence_number_for_ordering {
-        check.decimal("sequenceNumberForOrdering", number, 129);
+    if let Some(input) = serde_json::from_slice(body).ok().filter(fits) {
+        return put_record_of(input);
     }
-    check.stream(input.stream_name.as_deref(), input.stream_arn.as_deref());
-    check.finish()?;
-    let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
-    let entry = decode(&[record])?.pop();
-    let entry = entry.ok_or_else(|| ServiceError::serialization(""))?;
-    Ok(Request::PutRecord { stream, entry })
+    let value = checked(Operation::PutRecord, body)?;
+    put_record_of(PutRecord::deserialize(&value).map_err(|_| ServiceError::serialization(""))?)
 }
 
-fn check_entry(check: &mut Validator, record: &PutRecordsEntryInput<'_>, path: &dyn Fn(&str) -> String) {
-    match &record.partition_key {
-        None => check.required::<()>(&path("partitionKey"), None),
-        // Most keys are short: nothing is counted, and no path is written, for them.
-        Some(key) if (1..=MAX_KEY_CHARACTERS).contains(&key.as_str().len()) => {}
-        Some(key) => check.text_length(&path("partitionKey"), key.as_str(), 1, MAX_KEY_CHARACTERS),
+/// The slow way, for what may break a constraint: the service model decides, and words the refusal.
+fn checked(operation: Operation, body: &[u8]) -> Result<Value, ServiceError> {
+    let value = input::parse(body)?;
+    input::check(operation, &value)?;
+    Ok(value)
+}
+
+/// Whether a record satisfies the model for sure; where it may not, the model is asked.
+fn fits(data: &Option<Text<'_>>, key: &Option<Text<'_>>, explicit: &Option<Text<'_>>) -> bool {
+    let key_fits = key.as_ref().is_none_or(|key| (1..=MAX_KEY_CHARACTERS).contains(&key.as_str().len()));
+    let explicit_fits = explicit.as_ref().is_none_or(|explicit| {
+        let text = explicit.as_str();
+        (text == "0" || !text.starts_with('0')) && text.parse::<HashKey>().is_ok()
+    });
+    let data_fits = data.as_ref().is_some_and(|data| decoded_length(data.as_str()) <= MAX_DATA_BYTES);
+    key_fits && explicit_fits && data_fits
+}
+
+impl Entry<'_> {
+    fn certainly_fits(&self) -> bool {
+        fits(&self.data, &self.partition_key, &self.explicit_hash_key)
     }
-    match &record.data {
-        None => check.required::<()>(&path("data"), None),
-        Some(data) => {
-            let size = decoded_length(data.as_str());
-            if size > MAX_DATA_BYTES {
-                let shown = format!("java.nio.HeapByteBuffer[pos=0 lim={size} cap={size}]");
-                check.length(&path("data"), size, 0, MAX_DATA_BYTES, shown);
-            }
-        }
+}
+
+fn names_certainly_fit([name, arn, id]: [&Option<String>; 3]) -> bool {
+    name.as_ref().is_none_or(|name| name.parse::<kinesis_core::StreamName>().is_ok())
+        && arn.as_ref().is_none_or(|arn| arn.parse::<kinesis_core::StreamArn>().is_ok())
+        && id.is_none()
+}
+
+fn put_records_of(input: PutRecords<'_>) -> Result<Request, ServiceError> {
+    let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+    let entries = decode(&input.records.unwrap_or_default())?;
+    let size_bytes: u64 = entries.iter().map(|entry| entry.body.size_bytes()).sum();
+    if size_bytes > MAX_REQUEST_BYTES {
+        return Err(ServiceError::invalid_argument("Records size exceeds 10 MB limit"));
     }
-    if let Some(key) = &record.explicit_hash_key {
-        check.hash_key(&path("explicitHashKey"), key.as_str());
-    }
+    Ok(Request::PutRecords { stream, entries, dry_run: input.dry_run.unwrap_or_default() })
+}
+
+fn put_record_of(input: PutRecord<'_>) -> Result<Request, ServiceError> {
+    let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+    let entry =
+        Entry { data: input.data, partition_key: input.partition_key, explicit_hash_key: input.explicit_hash_key };
+    let entry = decode(&[entry])?.pop().ok_or_else(|| ServiceError::serialization(""))?;
+    Ok(Request::PutRecord {
+        stream,
+        entry,
+        ordering: input.sequence_number_for_ordering,
+        dry_run: input.dry_run.unwrap_or_default(),
+    })
 }
 
 /// Decodes all records into one buffer, which they share.
-fn decode(records: &[PutRecordsEntryInput<'_>]) -> Result<Vec<PutEntry>, ServiceError> {
+fn decode(records: &[Entry<'_>]) -> Result<Vec<PutEntry>, ServiceError> {
     let text = |text: &Option<Text<'_>>| text.as_ref().map_or(0, |text| text.as_str().len());
-    let data_length =
-        |record: &PutRecordsEntryInput<'_>| record.data.as_ref().map_or(0, |data| decoded_length(data.as_str()));
+    let data_length = |record: &Entry<'_>| record.data.as_ref().map_or(0, |data| decoded_length(data.as_str()));
     let capacity = records.iter().map(|record| text(&record.partition_key) + data_length(record)).sum();
     let mut buffer = Vec::with_capacity(capacity);
     let mut parts = Vec::with_capacity(records.len());
@@ -99,9 +167,7 @@ fn decode(records: &[PutRecordsEntryInput<'_>]) -> Result<Vec<PutEntry>, Service
         let key = record.partition_key.as_ref().map_or("", Text::as_str);
         buffer.extend_from_slice(key.as_bytes());
         let data = record.data.as_ref().map_or("", Text::as_str);
-        STANDARD
-            .decode_vec(data, &mut buffer)
-            .map_err(|error| ServiceError::serialization(format!("The data is not base64: {error}")))?;
+        STANDARD.decode_vec(data, &mut buffer).map_err(|_| not_base64(data))?;
         let explicit = record.explicit_hash_key.as_ref();
         let explicit = explicit.map(|key| hash_key("ExplicitHashKey", key.as_str())).transpose()?;
         let key_length = u16::try_from(key.len()).map_err(|_| ServiceError::serialization(""))?;
@@ -117,10 +183,9 @@ fn decode(records: &[PutRecordsEntryInput<'_>]) -> Result<Vec<PutEntry>, Service
         .collect())
 }
 
-/// The bytes that a base64 text stands for.
-fn decoded_length(text: &str) -> usize {
-    let padding = text.bytes().rev().take(2).filter(|byte| *byte == b'=').count();
-    (text.len() / 4 * 3).saturating_sub(padding)
+/// The refusal of data that was not looked at before.
+fn not_base64(data: &str) -> ServiceError {
+    crate::protocol::types::blob(data).map_or_else(|| ServiceError::serialization(""), ServiceError::serialization)
 }
 
 /// Reads a hash key whose digits were checked before.

@@ -1,10 +1,14 @@
-//! The operations that are implemented.
+//! The operations of the API.
 
 use std::fmt;
 
 macro_rules! operations {
     ($($name:ident),+ $(,)?) => {
-        /// An operation of the Kinesis API that the fake implements.
+        /// An operation of the Kinesis API, version 2013-12-02.
+        ///
+        /// Channels, queues and dead-letter queues have no data plane in the fake: an account of it may own none, so
+        /// that creating one is refused with `LimitExceededException`, listings are empty, and what names one is
+        /// answered with `ResourceNotFoundException`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Operation {
@@ -29,21 +33,63 @@ macro_rules! operations {
 }
 
 operations! {
+    AcknowledgeDeadLetterQueueRecords,
+    AcknowledgeQueueRecords,
+    AddTagsToStream,
+    CreateChannel,
+    CreateQueue,
     CreateStream,
     DecreaseStreamRetentionPeriod,
+    DeleteChannel,
+    DeleteQueue,
+    DeleteResourcePolicy,
     DeleteStream,
+    DeregisterStreamConsumer,
+    DescribeAccountSettings,
+    DescribeChannel,
+    DescribeLimits,
+    DescribeQueue,
     DescribeStream,
+    DescribeStreamConsumer,
     DescribeStreamSummary,
+    DisableEnhancedMonitoring,
+    EnableEnhancedMonitoring,
     GetRecords,
+    GetResourcePolicy,
     GetShardIterator,
     IncreaseStreamRetentionPeriod,
+    ListChannels,
+    ListQueues,
     ListShards,
+    ListStreamConsumers,
     ListStreams,
+    ListTagsForResource,
+    ListTagsForStream,
     MergeShards,
     PutRecord,
     PutRecords,
+    PutResourcePolicy,
+    ReceiveDeadLetterQueueRecords,
+    ReceiveQueueRecords,
+    RegisterStreamConsumer,
+    RemoveTagsFromStream,
+    RestoreDeadLetterQueueRecords,
     SplitShard,
+    StartStreamEncryption,
+    StopStreamEncryption,
+    SubscribeToShard,
+    TagResource,
+    UntagResource,
+    UpdateAccountSettings,
+    UpdateChannel,
+    UpdateDeadLetterQueueRecordsVisibility,
     UpdateMaxRecordSize,
+    UpdateQueue,
+    UpdateQueueRecordsVisibility,
+    UpdateShardCount,
+    UpdateStreamMode,
+    UpdateStreamRecordDistributionStrategy,
+    UpdateStreamWarmThroughput,
 }
 
 /// What stands before an operation's name in `X-Amz-Target`.
@@ -70,6 +116,7 @@ mod tests {
     #[test]
     fn a_target_names_an_operation_of_this_api_version() {
         assert_eq!(Operation::of_target("Kinesis_20131202.PutRecords"), Some(Operation::PutRecords));
+        assert!(Operation::ALL.is_sorted());
         for bad in ["PutRecords", "Kinesis_20131202.PutPizza", "DynamoDB_20120810.PutRecords", ""] {
             assert_eq!(Operation::of_target(bad), None, "{bad}");
         }
