@@ -1,10 +1,11 @@
-//! The workspace's commands: `cargo xtask ci | tidy | demo | crash | package-check`.
+//! The workspace's commands: `cargo xtask ci | tidy | demo | crash | model | package-check`.
 
 mod cargo;
 mod ci;
 mod console;
 mod crash;
 mod demo;
+mod model;
 mod package_check;
 mod tidy;
 
@@ -20,6 +21,8 @@ Commands:
   ci              Everything that must hold before a change lands, with a table of times at the end
   tidy            Layers, lengths and house rules alone, in a second
   crash           Kills the consuming demo ten times (SIGKILL) and sees another process finish its job
+  model [--write] Says whether the constraints of the service model are what their script makes of botocore (needs
+                  Python 3 and the package index); --write makes them anew
   package-check   Packs every crate in publish order and builds it from its package, without upload
   help            This text
 
@@ -35,6 +38,8 @@ fn main() -> ExitCode {
         (Some("ci"), []) => ci::run(),
         (Some("tidy"), []) => tidy::run(),
         (Some("crash"), []) => crash::run(),
+        (Some("model"), []) => model::run(false),
+        (Some("model"), [option]) if option == "--write" => model::run(true),
         (Some("package-check"), []) => package_check::run(),
         (Some("help" | "--help" | "-h"), _) => {
             console::say(HELP);
@@ -42,6 +47,7 @@ fn main() -> ExitCode {
         }
         (Some(""), []) => usage("a command is missing"),
         (Some("ci" | "tidy" | "crash" | "package-check"), _) => usage("this command takes no options"),
+        (Some("model"), _) => usage("this command takes --write or nothing"),
         _ => usage(&format!("no such command: {}", command.display())),
     }
 }

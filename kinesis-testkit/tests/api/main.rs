@@ -7,6 +7,8 @@ mod limits;
 #[cfg(test)]
 mod listing;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod reading;
