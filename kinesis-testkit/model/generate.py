@@ -40,8 +40,6 @@ RECORDED_ORDER = {
 # Constraints of a member that its shape does not have.
 RECORDED_CONSTRAINTS = {
     ("CreateStreamInput", "ShardCount"): {"max": 100000},
-    ("DecreaseStreamRetentionPeriodInput", "RetentionPeriodHours"): {"min": 1},
-    ("IncreaseStreamRetentionPeriodInput", "RetentionPeriodHours"): {"min": 1},
 }
 
 # Words and patterns as messages show them.

@@ -177,7 +177,8 @@ impl FakeKinesis {
 
     fn split_or_middle(&self, stream: &str, shard: &str, at: Option<HashKey>) -> Result<[ShardId; 2], ServiceError> {
         let stream = StreamRef::named(stream_name(stream)?);
-        self.with(|account, now| account.split(now, &stream, shard, at))
+        let at = at.map(|at| at.to_string());
+        self.with(|account, now| account.split(now, &stream, shard, at.as_deref()))
     }
 
     /// Merges two adjacent shards; returns the child's id.

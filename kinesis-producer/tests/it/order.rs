@@ -36,7 +36,9 @@ fn reshard(kinesis: &FakeKinesis, random: &mut kinesis_core::RandomStream) {
     let neighbour = open.iter().find(|other| other.hash_key_range.is_adjacent(&shard.hash_key_range));
     match neighbour {
         Some(other) if random.below(2) == 0 || open.len() > 6 => {
-            kinesis.merge(STREAM, shard.id.as_str(), other.id.as_str()).unwrap();
+            // The service wants the lower one first.
+            let [low, high] = if shard.hash_key_range < other.hash_key_range { [shard, other] } else { [other, shard] };
+            kinesis.merge(STREAM, low.id.as_str(), high.id.as_str()).unwrap();
         }
         _ => drop(kinesis.split(STREAM, shard.id.as_str()).unwrap()),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use kinesis_core::{HashKey, Shard as ShardDescription, ShardId, StreamArn, StreamName, unix_millis};
+use kinesis_core::{Shard as ShardDescription, ShardId, StreamArn, StreamName, unix_millis};
 
 use super::billing::Billing;
 use super::control::ControlMeters;
@@ -13,9 +13,10 @@ use super::listing::{self, ShardFilter, ShardPage};
 use super::place::Place;
 use super::resharding::ScaleReply;
 use super::settings::{SettingChange, StreamMode, StreamSettings};
+use super::shards::resolve_shard_id;
 use super::streams::{Stream, StreamOptions, StreamStatus};
 use super::token::{Purpose, Token};
-use super::{Settings, control};
+use super::{Settings, control, tags};
 
 /// A stream as a request names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,7 @@ impl Account {
         if self.find(now_millis, name).is_some() {
             return Err(ServiceError::in_use(format!("Stream {name} under account {account} already exists.")));
         }
+        tags::check_new(&options.tags, &format!("stream {name} under account {account}"))?;
         if options.warm_mibps.is_some() {
             self.require_commitment()?;
         }
@@ -248,7 +250,7 @@ impl Account {
         limit: usize,
     ) -> Result<(Vec<ShardDescription>, bool), ServiceError> {
         let stream = self.stream(now, stream)?;
-        if stream.status() == StreamStatus::Creating {
+        if !stream.is_born() {
             return Ok((Vec::new(), false));
         }
         let page = listing::first_page(stream, None, exclusive_start, limit, unix_millis(now))?;
@@ -265,11 +267,13 @@ impl Account {
         now: SystemTime,
         stream: &StreamRef,
         shard: &str,
-        at: Option<HashKey>,
+        at: Option<&str>,
     ) -> Result<[ShardId; 2], ServiceError> {
         let updating = self.settings.delays.updating;
+        let shard = self.shard_id(stream, shard)?;
+        self.stream(now, stream)?.require_active()?;
         self.require_room_for_shards(unix_millis(now), stream, 1)?;
-        self.stream(now, stream)?.split(shard, at, unix_millis(now), updating)
+        self.stream(now, stream)?.split(&shard, at, unix_millis(now), updating)
     }
 
     pub(crate) fn merge(
@@ -280,7 +284,8 @@ impl Account {
         adjacent: &str,
     ) -> Result<ShardId, ServiceError> {
         let updating = self.settings.delays.updating;
-        self.stream(now, stream)?.merge(shard, adjacent, unix_millis(now), updating)
+        let (shard, adjacent) = (self.shard_id(stream, shard)?, self.shard_id(stream, adjacent)?);
+        self.stream(now, stream)?.merge(&shard, &adjacent, unix_millis(now), updating)
     }
 
     pub(crate) fn update_shard_count(
@@ -308,6 +313,14 @@ impl Account {
         }
         let (settings, now_millis) = (Arc::clone(&self.settings), unix_millis(now));
         self.stream(now, stream)?.change(change, &settings.limits, now_millis, settings.delays.updating)
+    }
+
+    /// The shard that a text names; one that cannot name any is refused before the stream is looked for.
+    pub(super) fn shard_id(&self, stream: &StreamRef, text: &str) -> Result<ShardId, ServiceError> {
+        resolve_shard_id(text).ok_or_else(|| {
+            let (name, account) = (&stream.name, &self.place.account);
+            ServiceError::not_found(format!("Could not find shard {text} in stream {name} under account {account}."))
+        })
     }
 
     /// Drops every record of a stream that arrived before `horizon`, as if its retention had passed.
@@ -396,7 +409,7 @@ fn view(stream: &Stream) -> StreamView {
         status: stream.status(),
         settings: stream.settings.clone(),
         created_at: stream.created_at(),
-        open_shards: stream.open_shard_count(),
+        open_shards: stream.shown_open_shards(),
         consumers: stream.consumers.count(),
     }
 }

@@ -275,13 +275,14 @@ impl Account {
         shard: &str,
         start: &super::IteratorType,
     ) -> Result<(), ServiceError> {
+        let shard = self.shard_id(&consumer.stream, shard)?;
         let stream = self.stream(now, &consumer.stream)?;
         let found = stream.consumer(consumer)?;
         if !matches!(found.life, Life::Active) {
             let (name, status) = (&consumer.name, found.status());
             return Err(ServiceError::in_use(format!("Consumer {name} is not ACTIVE, instead in state {status}.")));
         }
-        stream.start_index_of(shard, start, unix_millis(now)).map(|_| ())
+        stream.start_index_of(&shard, start, unix_millis(now)).map(|_| ())
     }
 
     /// The tags and the policy of a consumer.

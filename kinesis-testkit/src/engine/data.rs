@@ -10,7 +10,7 @@ use super::error::ServiceError;
 use super::iterators::{self, IteratorType, Position};
 use super::limits::Limits;
 use super::records::{PutEntry, ReadRecord};
-use super::sequence::SequenceParts;
+use super::sequence::ServiceNumber;
 use super::settings::{Distribution, StreamMode};
 use super::shards::Shard;
 use super::streams::Stream;
@@ -112,9 +112,11 @@ impl Account {
     ) -> Result<(), ServiceError> {
         let now_secs = unix_millis(now) / 1000;
         let found = self.usable_stream(now, stream)?;
-        let parts = number.parse::<SequenceNumber>().ok().and_then(SequenceParts::decode);
-        if parts.is_some_and(|parts| parts.time_secs <= now_secs) {
-            return Ok(());
+        let given = number.parse::<SequenceNumber>().ok().and_then(ServiceNumber::of);
+        match given {
+            Some(ServiceNumber::Current(parts)) if parts.time_secs > now_secs => {}
+            Some(_) => return Ok(()),
+            None => {}
         }
         let (name, account) = (found.name(), found.arn.account());
         Err(ServiceError::invalid_argument(format!(
@@ -132,11 +134,12 @@ impl Account {
     ) -> Result<String, ServiceError> {
         let (settings, now_millis) = (Arc::clone(&self.settings), unix_millis(now));
         let account = Arc::clone(&self.place.account);
-        let found = self.stream_with_shard(now, stream, shard_id)?;
-        if let Some(shard) = found.find_shard(shard_id).map(|shard| shard.index) {
+        let shard_id = self.shard_id(stream, shard_id)?;
+        let found = self.stream_with_shard(now, stream, &shard_id)?;
+        if let Some(shard) = found.find_shard(&shard_id).map(|shard| shard.index) {
             found.meter(shard, |meters| meters.admit_iterator(&settings.limits, now_millis))?;
         }
-        let (shard_index, from_index) = found.start_index_of(shard_id, start, now_millis)?;
+        let (shard_index, from_index) = found.start_index_of(&shard_id, start, now_millis)?;
         let position = Position {
             stream: found.name().clone(),
             stream_created_millis: found.created_millis,
@@ -154,8 +157,9 @@ impl Account {
         shard_id: &str,
         start: &IteratorType,
     ) -> Result<(), ServiceError> {
-        let found = self.stream_with_shard(now, stream, shard_id)?;
-        found.start_index_of(shard_id, start, unix_millis(now)).map(|_| ())
+        let shard_id = self.shard_id(stream, shard_id)?;
+        let found = self.stream_with_shard(now, stream, &shard_id)?;
+        found.start_index_of(&shard_id, start, unix_millis(now)).map(|_| ())
     }
 
     /// The stream of a shard: where there is none, it is the shard that the service misses.
@@ -163,7 +167,7 @@ impl Account {
         &mut self,
         now: SystemTime,
         stream: &StreamRef,
-        shard_id: &str,
+        shard_id: &ShardId,
     ) -> Result<&mut Stream, ServiceError> {
         let account = Arc::clone(&self.place.account);
         self.usable_stream(now, stream).map_err(|error| match error.code() {
@@ -204,7 +208,7 @@ impl Account {
         iterator: &str,
     ) -> Result<(&mut Stream, Position), ServiceError> {
         let account = Arc::clone(&self.place.account);
-        let position = Position::decode(iterator, &account, now)?;
+        let mut position = Position::decode(iterator, &account, now)?;
         if let Some(stream) = stream.filter(|stream| stream.name != position.stream) {
             return Err(ServiceError::invalid_argument(format!(
                 "StreamARN of stream {} was given with a ShardIterator of another stream.",
@@ -212,11 +216,18 @@ impl Account {
             )));
         }
         let shard_id = ShardId::from_index(u64::from(position.shard_index));
-        let missing = || missing_shard(shard_id.as_str(), position.stream.as_str(), &account);
+        let name = position.stream.clone();
+        let missing = || missing_shard(&shard_id, name.as_str(), &account);
         let named = StreamRef { name: position.stream.clone(), arn: stream.and_then(|stream| stream.arn.clone()) };
         let found = self.usable_stream(now, &named).map_err(|_| missing())?;
-        if found.created_millis != position.stream_created_millis || found.shard(position.shard_index).is_none() {
+        if found.shard(position.shard_index).is_none() {
             return Err(missing());
+        }
+        if found.created_millis != position.stream_created_millis {
+            // The service takes an iterator of an earlier stream of the name (recorded by kinesalite,
+            // test/getRecords.js); every number of the later stream is higher than those of the earlier.
+            position.stream_created_millis = found.created_millis;
+            position.from_index = 0;
         }
         Ok((found, position))
     }
@@ -250,6 +261,8 @@ impl Stream {
         let shard = self.shard_mut(position.shard_index)?;
         let read = shard.log.read(position.from_index, limit);
         let (size_bytes, next_index, next_arrived) = (read.size_bytes, read.next_index, read.next_arrived_millis);
+        // As old as the last record that was read, while there is more; zero is kept for the tip.
+        let behind_since = read.last_read_millis();
         let records = read.numbered(|index, arrived_millis| shard.number(index, arrived_millis));
         shard.meters.charge_read(limits, size_bytes);
         let shard = self.shard(position.shard_index)?;
@@ -257,8 +270,8 @@ impl Stream {
         let next = Position { from_index: next_index, ..position.clone() };
         Some(GetRecordsReply {
             records,
-            // Zero is kept for the tip: within one millisecond there may be more to read.
-            millis_behind_latest: next_arrived.map_or(0, |arrived| now_millis.saturating_sub(arrived).max(1)),
+            millis_behind_latest: next_arrived
+                .map_or(0, |arrived| now_millis.saturating_sub(behind_since.unwrap_or(arrived)).max(1)),
             next_iterator: (!ended).then(|| next.encode(&account, now_millis)),
             child_shards: if ended { self.children_of(shard) } else { Vec::new() },
         })
@@ -267,7 +280,7 @@ impl Stream {
     /// The index of a shard, and that of the first record that an iterator of the type is to read.
     pub(super) fn start_index_of(
         &mut self,
-        shard_id: &str,
+        shard_id: &ShardId,
         start: &IteratorType,
         now_millis: u64,
     ) -> Result<(u32, u64), ServiceError> {
@@ -393,7 +406,7 @@ fn require_record_sizes(stream: &Stream, entries: &[PutEntry]) -> Result<(), Ser
     )))
 }
 
-fn missing_shard(shard: &str, stream: &str, account: &str) -> ServiceError {
+fn missing_shard(shard: &ShardId, stream: &str, account: &str) -> ServiceError {
     ServiceError::not_found(format!("Shard {shard} in stream {stream} under account {account} does not exist"))
 }
 

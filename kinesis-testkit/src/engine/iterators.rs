@@ -7,7 +7,7 @@ use aws_smithy_types::date_time::Format;
 use kinesis_core::{SequenceNumber, StreamName};
 
 use super::error::ServiceError;
-use super::sequence::{LAST_INDEX, SequenceParts};
+use super::sequence::{LAST_INDEX, ServiceNumber};
 use super::shards::Shard;
 use super::streams::Stream;
 use super::token::{Purpose, Token};
@@ -117,20 +117,22 @@ fn index_of(stream: &Stream, shard: &Shard, text: &str) -> Result<u64, ServiceEr
     let number = format!(
         "StartingSequenceNumber {text} used in GetShardIterator on shard {id} in stream {name} under account {account}"
     );
-    let parts = text.parse::<SequenceNumber>().ok().and_then(SequenceParts::decode);
-    let parts = parts.ok_or_else(|| ServiceError::invalid_argument(format!("{number} is invalid.")))?;
-    if parts.shard_index != shard.index {
-        let encoded = kinesis_core::ShardId::from_index(u64::from(parts.shard_index));
+    let given = text.parse::<SequenceNumber>().ok().and_then(ServiceNumber::of);
+    let given = given.ok_or_else(|| ServiceError::invalid_argument(format!("{number} is invalid.")))?;
+    if given.shard_index() != shard.index {
+        let encoded = kinesis_core::ShardId::from_index(u64::from(given.shard_index()));
         return Err(ServiceError::invalid_argument(format!(
             "Invalid StartingSequenceNumber. It encodes {encoded}, while it was used in a call to a shard with {id}"
         )));
     }
-    if parts.shard_created_secs != shard.created_secs {
-        return Err(ServiceError::invalid_argument(format!(
+    match given {
+        ServiceNumber::Current(parts) if parts.shard_created_secs == shard.created_secs => Ok(parts.index),
+        // The service fails inside (recorded by kinesalite, actions/getShardIterator.js).
+        ServiceNumber::First { .. } => Err(ServiceError::internal_failure()),
+        _ => Err(ServiceError::invalid_argument(format!(
             "{number} is invalid because it did not come from this stream."
-        )));
+        ))),
     }
-    Ok(parts.index)
 }
 
 #[cfg(test)]

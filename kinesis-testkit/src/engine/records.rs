@@ -95,6 +95,11 @@ pub(super) struct LogRead<'a> {
 }
 
 impl LogRead<'_> {
+    /// When the last record that was read arrived.
+    pub(super) fn last_read_millis(&self) -> Option<u64> {
+        self.records.last().map(|record| record.arrived_millis)
+    }
+
     /// The records that were read, numbered by `number(index, arrived_millis)`.
     pub(super) fn numbered(&self, number: impl Fn(u64, u64) -> SequenceNumber) -> Vec<ReadRecord> {
         self.records

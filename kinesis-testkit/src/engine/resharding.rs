@@ -23,7 +23,12 @@ pub(crate) struct ScaleReply {
 }
 
 impl Stream {
-    fn shard_to_reshard(&self, id: &str) -> Result<&Shard, ServiceError> {
+    /// The existing shard of an id.
+    pub(super) fn find_shard(&self, id: &ShardId) -> Option<&Shard> {
+        self.shards.get(&u32::try_from(id.index()?).ok()?)
+    }
+
+    fn shard_to_reshard(&self, id: &ShardId) -> Result<&Shard, ServiceError> {
         self.find_shard(id).ok_or_else(|| {
             let (name, account) = (self.name(), self.arn.account());
             ServiceError::not_found(format!("Could not find shard {id} in stream {name} under account {account}."))
@@ -44,44 +49,48 @@ impl Stream {
     /// Splits a shard where `at` begins the upper child, or in the middle; returns the children's ids.
     pub(super) fn split(
         &mut self,
-        id: &str,
-        at: Option<HashKey>,
+        id: &ShardId,
+        at: Option<&str>,
         now_millis: u64,
         updating: Duration,
     ) -> Result<[ShardId; 2], ServiceError> {
         self.require_provisioned("SplitShard")?;
+        self.require_active()?;
         let shard = self.shard_to_reshard(id)?;
         let range = shard.range;
         // The midpoint belongs to the lower half.
-        let at = at.unwrap_or_else(|| HashKey::new(range.midpoint().value().saturating_add(1)));
-        if at.value() <= range.start().value().saturating_add(1) || at >= range.end() {
+        let middle = || HashKey::new(range.midpoint().value().saturating_add(1));
+        let key = at.map_or_else(|| Some(middle()), |at| at.parse().ok());
+        let inside = |key: &HashKey| key.value() > range.start().value().saturating_add(1) && *key < range.end();
+        let Some(key) = key.filter(inside) else {
             let (name, account, id) = (self.name(), self.arn.account(), &shard.id);
-            let (start, end) = (range.start(), range.end());
+            let (start, end, at) = (range.start(), range.end(), at.unwrap_or("of the middle"));
             return Err(ServiceError::invalid_argument(format!(
                 "NewStartingHashKey {at} used in SplitShard() on shard {id} in stream {name} under account {account} \
                  is not both greater than one plus the shard's StartingHashKey {start} and less than the shard's \
                  EndingHashKey {end}."
             )));
-        }
+        };
         self.require_open(shard)?;
         let shard = shard.index;
-        self.require_active()?;
         let children = [self.next_shard, self.next_shard + 1].map(|index| ShardId::from_index(u64::from(index)));
-        self.begin_update(Change::Split { shard, at }, now_millis, updating);
+        self.begin_update(Change::Split { shard, at: key }, now_millis, updating);
         Ok(children)
     }
 
     /// Merges two adjacent shards; returns the child's id.
     pub(super) fn merge(
         &mut self,
-        id: &str,
-        adjacent_id: &str,
+        id: &ShardId,
+        adjacent_id: &ShardId,
         now_millis: u64,
         updating: Duration,
     ) -> Result<ShardId, ServiceError> {
         self.require_provisioned("MergeShards")?;
+        self.require_active()?;
         let (shard, adjacent) = (self.shard_to_reshard(id)?, self.shard_to_reshard(adjacent_id)?);
-        if shard.range.merge(&adjacent.range).is_none() {
+        let in_order = shard.range.end() < adjacent.range.start();
+        if !in_order || shard.range.merge(&adjacent.range).is_none() {
             let (name, account) = (self.name(), self.arn.account());
             return Err(ServiceError::invalid_argument(format!(
                 "Shards {} and {} in stream {name} under account {account} are not an adjacent pair of shards eligible \
@@ -92,7 +101,6 @@ impl Stream {
         self.require_open(shard)?;
         self.require_open(adjacent)?;
         let (shard, adjacent) = (shard.index, adjacent.index);
-        self.require_active()?;
         let child = ShardId::from_index(u64::from(self.next_shard));
         self.begin_update(Change::Merge { shard, adjacent }, now_millis, updating);
         Ok(child)
@@ -262,8 +270,8 @@ mod tests {
     #[test]
     fn an_uneven_stream_becomes_even() {
         let mut stream = stream(1);
-        stream.split("shardId-000000000000", Some(HashKey::new(7)), T, Duration::ZERO).unwrap();
-        stream.split("shardId-000000000002", Some(HashKey::new(u128::MAX - 9)), T, Duration::ZERO).unwrap();
+        stream.split(&ShardId::from_index(0), Some("7"), T, Duration::ZERO).unwrap();
+        stream.split(&ShardId::from_index(2), Some(&(u128::MAX - 9).to_string()), T, Duration::ZERO).unwrap();
         stream.scale(4, None, T, Duration::ZERO).unwrap();
         assert_eq!(open_ranges(&stream), HashKeyRange::uniform(4));
     }

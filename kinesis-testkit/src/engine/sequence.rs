@@ -44,6 +44,53 @@ impl SequenceParts {
     }
 }
 
+/// A number that the service takes for one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServiceNumber {
+    /// One of the current layout.
+    Current(SequenceParts),
+    /// One of the first layout, which ended with the service's first months.
+    First { shard_index: u32 },
+    /// One of the second.
+    Second { shard_index: u32 },
+}
+
+/// The latest second that a number may carry (recorded by kinesalite, `db/index.js`).
+const LAST_SECS: u64 = 16_025_175_000;
+
+impl ServiceNumber {
+    /// Reads a number of any layout that there has been, as kinesalite found them (`db/index.js`).
+    pub(super) fn of(number: SequenceNumber) -> Option<Self> {
+        let (high, low) = number.halves();
+        if high == 0 || (high == 1 && low == 0) {
+            // 32 digits: `1`, a second (9), a byte, a random number (16), the shard (4); without the `1` they count too.
+            let low = if low >> 124 == 0 { low | 1 << 124 } else { low };
+            let created_secs = (low >> 88) as u64 & 0xf_ffff_ffff;
+            return (low >> 124 == 1 && created_secs < LAST_SECS)
+                .then_some(Self::First { shard_index: low as u32 & 0xffff });
+        }
+        // 47 digits, and the first of them 2.
+        if high >> 56 != 2 {
+            return None;
+        }
+        match low as u8 & 0xf {
+            // The shard's number is signed.
+            2 => SequenceParts::decode(number)
+                .filter(|parts| parts.shard_index <= i32::MAX as u32 && parts.shard_created_secs < LAST_SECS)
+                .map(Self::Current),
+            1 => Some(Self::Second { shard_index: (low >> 4) as u32 }),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn shard_index(self) -> u32 {
+        match self {
+            Self::Current(parts) => parts.shard_index,
+            Self::First { shard_index } | Self::Second { shard_index } => shard_index,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +115,18 @@ mod tests {
         assert!(at(1, 1_800_000_000) < at(2, 1_700_000_000));
         assert!(at(1 << 50, 1_700_000_000) < at(LAST_INDEX, 1_700_000_000));
         assert_eq!(at(0, 1_700_000_000).to_string().len(), 56);
+    }
+
+    #[test]
+    fn numbers_of_older_layouts_are_known() {
+        let of = |text: &str| ServiceNumber::of(text.parse().unwrap());
+        assert_eq!(of("0"), Some(ServiceNumber::First { shard_index: 0 }));
+        assert_eq!(of("5"), Some(ServiceNumber::First { shard_index: 5 }));
+        let second = "49039857307708443467467104868809893875799651909875269633";
+        assert_eq!(of(second), Some(ServiceNumber::Second { shard_index: 0 }));
+        let negative = "49039857307708443467467104868809893875799651944235008002";
+        assert_eq!(of(negative), None);
+        assert_eq!(of("99999999999999999999999999999999999999999999999999999999"), None);
     }
 
     #[test]

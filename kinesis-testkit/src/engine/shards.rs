@@ -20,6 +20,16 @@ pub(super) struct Closed {
     pub(super) children: Vec<u32>,
 }
 
+/// The shard that a text names: the service reads what stands behind the first hyphen, or the whole where there is
+/// none, as a number (recorded by kinesalite, `db/index.js`).
+pub(super) fn resolve_shard_id(text: &str) -> Option<ShardId> {
+    let behind = text.split('-').nth(1).filter(|behind| !behind.is_empty());
+    let digits = behind.unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let index: u64 = digits.parse().ok().filter(|_| is_number)?;
+    (index <= i32::MAX as u64).then(|| ShardId::from_index(index))
+}
+
 #[derive(Debug)]
 pub(super) struct Shard {
     pub(super) index: u32,
@@ -91,6 +101,21 @@ impl Shard {
             adjacent_parent: self.parents.adjacent.clone(),
             starting_sequence_number: self.starting_number(),
             ending_sequence_number: self.ending_number(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_named_by_its_number_alone() {
+        for text in ["5", "shardId-000000000005", "a-5", "-5", "a-5-b", "00000000000000000005"] {
+            assert_eq!(resolve_shard_id(text), Some(ShardId::from_index(5)), "{text}");
+        }
+        for text in ["", "a", "a-", "2147483648", "2.14E4", "a-b", "+5", "99999999999999999999999"] {
+            assert_eq!(resolve_shard_id(text), None, "{text}");
         }
     }
 }

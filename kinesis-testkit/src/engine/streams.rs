@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use kinesis_core::{
-    HashKey, HashKeyRange, Shard as ShardDescription, ShardId, StreamArn, StreamName, from_unix_millis,
-};
+use kinesis_core::{HashKey, HashKeyRange, Shard as ShardDescription, StreamArn, StreamName, from_unix_millis};
 
 use super::consumers::Consumers;
 use super::error::ServiceError;
@@ -109,6 +107,8 @@ pub(super) struct Stream {
     /// The index of the next record: one count for all shards.
     pub(super) next_index: u64,
     life: Life,
+    /// Whether it has ever been active.
+    born: bool,
     pub(super) shards: BTreeMap<u32, Shard>,
     pub(super) open_by_range: BTreeMap<HashKey, u32>,
     /// Closed shards in the order in which retention will remove them.
@@ -145,6 +145,7 @@ impl Stream {
             consumers: Consumers::default(),
             next_index: 1,
             life: Life::Creating { until_millis: due(created_millis, creating) },
+            born: false,
             shards: BTreeMap::new(),
             open_by_range: BTreeMap::new(),
             closed: VecDeque::new(),
@@ -185,7 +186,10 @@ impl Stream {
     /// Carries out what is due; `false` when the stream is gone.
     pub(super) fn settle(&mut self, now_millis: u64) -> bool {
         match &self.life {
-            Life::Creating { until_millis } if *until_millis <= now_millis => self.life = Life::Active,
+            Life::Creating { until_millis } if *until_millis <= now_millis => {
+                self.life = Life::Active;
+                self.born = true;
+            }
             Life::Updating { until_millis, .. } if *until_millis <= now_millis => {
                 let until_millis = *until_millis;
                 if let Life::Updating { change, .. } = std::mem::replace(&mut self.life, Life::Active) {
@@ -261,6 +265,16 @@ impl Stream {
         self.open_by_range.len()
     }
 
+    /// The open shards that clients are told of: none before the stream has been active.
+    pub(super) fn shown_open_shards(&self) -> usize {
+        if self.born { self.open_shard_count() } else { 0 }
+    }
+
+    /// Whether it has ever been active: before that it shows no shards.
+    pub(super) const fn is_born(&self) -> bool {
+        self.born
+    }
+
     pub(super) fn describe_shards(&self) -> Vec<ShardDescription> {
         self.shards().map(Shard::describe).collect()
     }
@@ -273,12 +287,6 @@ impl Stream {
     /// The open shard whose turn it is.
     pub(super) fn shard_by_turn(&self, turn: usize) -> Option<u32> {
         self.open_by_range.values().nth(turn % self.open_by_range.len().max(1)).copied()
-    }
-
-    /// The existing shard that an id names.
-    pub(super) fn find_shard(&self, id: &str) -> Option<&Shard> {
-        let index = id.parse::<ShardId>().ok()?.index()?;
-        self.shards.get(&u32::try_from(index).ok()?)
     }
 
     /// Starts an update whose change holds when it ends.

@@ -206,7 +206,7 @@ fn streams(account: &mut Account, now: SystemTime, request: &Request) -> Result<
             account.delete_stream(now, stream, *with_consumers).map(done)
         }
         Request::SplitShard { stream, shard, at } => {
-            account.split(now, stream, shard, Some(*at)).map(|_| Reply::empty())
+            account.split(now, stream, shard, Some(at)).map(|_| Reply::empty())
         }
         Request::MergeShards { stream, shard, adjacent } => {
             account.merge(now, stream, shard, adjacent).map(|_| Reply::empty())

@@ -30,6 +30,10 @@ impl Input {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.member(name).is_some()
+    }
+
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.member(name)?.as_str()
     }

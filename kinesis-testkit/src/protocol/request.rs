@@ -7,7 +7,7 @@ mod streams;
 
 use std::collections::BTreeMap;
 
-use kinesis_core::{HashKey, StreamName};
+use kinesis_core::StreamName;
 
 use super::input::{self, Input};
 use crate::engine::{
@@ -75,7 +75,7 @@ pub(crate) enum Request {
     SplitShard {
         stream: StreamRef,
         shard: String,
-        at: HashKey,
+        at: String,
     },
     MergeShards {
         stream: StreamRef,

@@ -39,18 +39,19 @@ async fn a_split_closes_the_parent_and_opens_two_halves() {
 
 #[tokio::test(start_paused = true)]
 async fn a_merge_closes_both_parents_and_opens_one() {
-    for (first, second) in [(SHARD_0, SHARD_1), (SHARD_1, SHARD_0)] {
-        let (fake, client) = fake(2);
-        let merge = client.merge_shards().stream_name(STREAM).shard_to_merge(first).adjacent_shard_to_merge(second);
-        merge.send().await.unwrap();
-        let shards = fake.shards(STREAM).unwrap();
-        assert!(tiles(&shards));
-        let child = &shards[2];
-        assert_eq!(child.hash_key_range, HashKeyRange::FULL);
-        assert_eq!(child.parent.as_ref().unwrap().as_str(), first);
-        assert_eq!(child.adjacent_parent.as_ref().unwrap().as_str(), second);
-        assert!(shards[..2].iter().all(|it| it.ending_sequence_number.unwrap() < child.starting_sequence_number));
-    }
+    let (fake, client) = fake(2);
+    let merge = |shard: &str, adjacent: &str| {
+        client.merge_shards().stream_name(STREAM).shard_to_merge(shard).adjacent_shard_to_merge(adjacent).send()
+    };
+    assert_eq!(code(merge(SHARD_1, SHARD_0).await), "InvalidArgumentException", "the lower shard is named first");
+    merge(SHARD_0, SHARD_1).await.unwrap();
+    let shards = fake.shards(STREAM).unwrap();
+    assert!(tiles(&shards));
+    let child = &shards[2];
+    assert_eq!(child.hash_key_range, HashKeyRange::FULL);
+    assert_eq!(child.parent.as_ref().unwrap().as_str(), SHARD_0);
+    assert_eq!(child.adjacent_parent.as_ref().unwrap().as_str(), SHARD_1);
+    assert!(shards[..2].iter().all(|it| it.ending_sequence_number.unwrap() < child.starting_sequence_number));
 }
 
 #[tokio::test(start_paused = true)]

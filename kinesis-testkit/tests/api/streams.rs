@@ -50,13 +50,13 @@ async fn a_stream_answers_to_its_arn_and_to_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn creation_refuses_what_is_no_stream() {
-    let (_, client) = fake(1);
+    let (fake, client) = fake(1);
     let create = |name: &str, shards: i32| client.create_stream().stream_name(name).shard_count(shards).send();
     assert_eq!(code(create(STREAM, 1).await), "ResourceInUseException");
     assert_eq!(code(create("a b", 1).await), "ValidationException");
     assert_eq!(code(create("ok", 0).await), "ValidationException");
-    let without_shards = client.create_stream().stream_name("ok").send().await;
-    assert_eq!(code(without_shards), "InvalidArgumentException");
+    client.create_stream().stream_name("four").send().await.unwrap();
+    assert_eq!(fake.shards("four").unwrap().len(), 4, "the service's own default");
     let too_large = client.create_stream().stream_name("ok").shard_count(1).max_record_size_in_kib(10_241);
     assert_eq!(code(too_large.send().await), "ValidationException");
 }

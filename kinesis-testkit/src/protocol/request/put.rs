@@ -133,8 +133,8 @@ fn names_certainly_fit([name, arn, id]: [&Option<String>; 3]) -> bool {
 }
 
 fn put_records_of(input: PutRecords<'_>) -> Result<Request, ServiceError> {
-    let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
     let entries = decode(&input.records.unwrap_or_default())?;
+    let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
     let size_bytes: u64 = entries.iter().map(|entry| entry.body.size_bytes()).sum();
     if size_bytes > MAX_REQUEST_BYTES {
         return Err(ServiceError::invalid_argument("Records size exceeds 10 MB limit"));
@@ -143,10 +143,10 @@ fn put_records_of(input: PutRecords<'_>) -> Result<Request, ServiceError> {
 }
 
 fn put_record_of(input: PutRecord<'_>) -> Result<Request, ServiceError> {
-    let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
     let entry =
         Entry { data: input.data, partition_key: input.partition_key, explicit_hash_key: input.explicit_hash_key };
     let entry = decode(&[entry])?.pop().ok_or_else(|| ServiceError::serialization(""))?;
+    let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
     Ok(Request::PutRecord {
         stream,
         entry,

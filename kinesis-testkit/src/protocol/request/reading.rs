@@ -4,14 +4,14 @@ use super::Request;
 use crate::engine::{ConsumerArn, IteratorType, ServiceError, ShardFilter};
 use crate::protocol::input::Input;
 
-/// How many shards a page holds where nobody asks for fewer (API reference, ListShards).
-const DEFAULT_SHARDS: usize = 1000;
+/// How many shards a page holds where nobody asks for fewer, and at most (API reference, ListShards).
+const MAX_SHARDS: usize = 1000;
 /// How many records a reply holds at most where nobody asks for fewer (API reference, GetRecords).
 const DEFAULT_RECORDS: usize = 10_000;
 
 pub(super) fn list_shards(input: &Input) -> Result<Request, ServiceError> {
     let filter = shard_filter(input.structure("ShardFilter").as_ref())?;
-    let max_results = input.count("MaxResults").unwrap_or(DEFAULT_SHARDS);
+    let max_results = input.count("MaxResults").unwrap_or(MAX_SHARDS).min(MAX_SHARDS);
     let stream = input.optional_stream()?;
     let Some(next_token) = input.text("NextToken") else {
         let stream = stream
@@ -41,6 +41,14 @@ fn shard_filter(input: Option<&Input>) -> Result<Option<ShardFilter>, ServiceErr
     let kind = input.text("Type").unwrap_or_default();
     let needs =
         |what: &str| ServiceError::invalid_argument(format!("{what} must be specified for ShardFilter type {kind}."));
+    let takes = [("ShardId", &["AFTER_SHARD_ID"][..]), ("Timestamp", &["AT_TIMESTAMP", "FROM_TIMESTAMP"][..])];
+    for (member, kinds) in takes {
+        if input.has(member) && !kinds.contains(&kind) {
+            return Err(ServiceError::invalid_argument(format!(
+                "{member} cannot be specified for ShardFilter type {kind}."
+            )));
+        }
+    }
     let timestamp = || input.millis("Timestamp").ok_or_else(|| needs("Timestamp"));
     let filter = match kind {
         "AFTER_SHARD_ID" => {

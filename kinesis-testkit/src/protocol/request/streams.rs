@@ -1,6 +1,6 @@
 //! Requests about streams and their settings.
 
-use super::{Request, metrics, put};
+use super::{Request, metrics};
 use crate::engine::{
     DEFAULT_MAX_RECORD_KIB, Distribution, ON_DEMAND_SHARDS, ServiceError, SettingChange, StreamMode, StreamOptions,
     StreamRef,
@@ -8,8 +8,10 @@ use crate::engine::{
 use crate::operation::Operation;
 use crate::protocol::input::{Input, stream_ref};
 
-/// How many streams or shards a page holds where nobody asks for more or less (API reference).
-const DEFAULT_PAGE: usize = 100;
+/// How many shards a provisioned stream has where nobody says.
+const DEFAULT_SHARDS: u32 = 4;
+/// How many streams or shards a page holds where nobody asks for fewer, and at most (API reference).
+const MAX_PAGE: usize = 100;
 
 pub(super) fn parse(operation: Operation, input: &Input) -> Result<Request, ServiceError> {
     let change = |change| Ok(Request::Change { stream: input.stream()?, change });
@@ -21,18 +23,18 @@ pub(super) fn parse(operation: Operation, input: &Input) -> Result<Request, Serv
         Operation::DescribeStream => Ok(Request::DescribeStream {
             stream: input.stream()?,
             exclusive_start: input.text("ExclusiveStartShardId").map(str::to_owned),
-            limit: input.count("Limit").unwrap_or(DEFAULT_PAGE),
+            limit: page(input),
         }),
         Operation::DescribeStreamSummary => Ok(Request::DescribeStreamSummary(input.stream()?)),
         Operation::ListStreams => Ok(Request::ListStreams {
             exclusive_start: input.text("ExclusiveStartStreamName").map(str::to_owned),
             next_token: input.text("NextToken").map(str::to_owned),
-            limit: input.count("Limit").unwrap_or(DEFAULT_PAGE),
+            limit: page(input),
         }),
         Operation::SplitShard => Ok(Request::SplitShard {
             stream: input.stream()?,
             shard: input.required("ShardToSplit"),
-            at: put::hash_key("NewStartingHashKey", &input.required("NewStartingHashKey"))?,
+            at: input.required("NewStartingHashKey"),
         }),
         Operation::MergeShards => Ok(Request::MergeShards {
             stream: input.stream()?,
@@ -66,6 +68,10 @@ pub(super) fn parse(operation: Operation, input: &Input) -> Result<Request, Serv
     }
 }
 
+fn page(input: &Input) -> usize {
+    input.count("Limit").unwrap_or(MAX_PAGE).min(MAX_PAGE)
+}
+
 /// A number that the model has kept above or at zero.
 fn number(input: &Input, name: &str) -> u32 {
     input.integer(name).and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
@@ -94,13 +100,12 @@ fn create_stream(input: &Input) -> Result<Request, ServiceError> {
     let invalid = |problem: &str| Err(ServiceError::invalid_argument(problem));
     let (mode, warm_mibps) = (mode(input), warm_throughput(input));
     let shards = match (mode, input.integer("ShardCount")) {
-        (StreamMode::Provisioned, None) => {
-            return invalid("ShardCount must be specified for streams in PROVISIONED mode.");
-        }
         (StreamMode::OnDemand, Some(_)) => {
             return invalid("ShardCount cannot be specified for streams in ON_DEMAND mode.");
         }
         (StreamMode::Provisioned, Some(_)) => number(input, "ShardCount"),
+        // Recorded by LocalStack (test_create_stream_without_shard_count).
+        (StreamMode::Provisioned, None) => DEFAULT_SHARDS,
         // A shard takes 1 MiB/s.
         (StreamMode::OnDemand, None) => ON_DEMAND_SHARDS.max(warm_mibps.unwrap_or_default()),
     };
