@@ -40,12 +40,15 @@
 //! **Faults.** [`FakeKinesis::inject`] takes a [`FaultRule`]: `FaultRule::on(Operation::PutRecords).nth(3)
 //! .fault(Fault::LoseReply)` stores the third PutRecords call and loses its answer.
 //!
+//! **Tests.** [`testing`] has what a test suite needs besides: put and read back, waits, an exactly-once assertion,
+//! random resharding. [`guide`] shows three complete tests.
+//!
 //! **Server.** `kinesis-testkit serve --port 4567 --stream orders:4` answers the JSON protocol on loopback; [`Server`]
 //! is the same as a library.
 //!
 //! **Layout.** `engine` is a synchronous state machine (a time and a request in, a reply out); `protocol` turns bytes
 //! into its requests and its replies into bytes; `transport` holds the two ways in. Beside them `faults` and `journal`;
-//! `service` takes a call past all of them, `fake` is the handle that tests hold.
+//! `service` takes a call past all of them, `fake` is the handle that tests hold. `testing` uses the public API alone.
 
 mod engine;
 mod fake;
@@ -54,7 +57,11 @@ mod journal;
 mod operation;
 mod protocol;
 mod service;
+pub mod testing;
 mod transport;
+
+#[doc = include_str!("../docs/testing.md")]
+pub mod guide {}
 
 pub use engine::{Limits, ServiceError};
 pub use fake::{BuildError, ConnectionBroken, FakeKinesis, FakeKinesisBuilder, RawReply, Stored};

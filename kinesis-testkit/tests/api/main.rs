@@ -21,6 +21,8 @@ mod streams;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod time;
 #[cfg(test)]
 mod writing;
