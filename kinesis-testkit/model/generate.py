@@ -37,11 +37,6 @@ RECORDED_ORDER = {
     "SplitShardInput": ["NewStartingHashKey", "StreamName", "ShardToSplit"],
 }
 
-# Constraints of a member that its shape does not have.
-RECORDED_CONSTRAINTS = {
-    ("CreateStreamInput", "ShardCount"): {"max": 100000},
-}
-
 # Words and patterns as messages show them.
 RECORDED_TEXT = {
     "HashKey": {"pattern": r"0|([1-9]\d{0,38})"},
@@ -89,7 +84,6 @@ def members_of(name, source):
         entry = {"name": member, "shape": source["members"][member]["shape"]}
         if member in source.get("required", []):
             entry["required"] = True
-        entry.update(RECORDED_CONSTRAINTS.get((name, member), {}))
         members.append(entry)
     return members
 

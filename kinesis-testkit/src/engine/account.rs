@@ -18,6 +18,9 @@ use super::streams::{Stream, StreamOptions, StreamStatus};
 use super::token::{Purpose, Token};
 use super::{Settings, control, tags};
 
+/// The most shards of an account, whatever its quota.
+const MAX_SHARDS: u32 = 100_000;
+
 /// A stream as a request names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamRef {
@@ -372,7 +375,8 @@ impl Account {
     }
 
     fn require_shards(&mut self, now_millis: u64, more: u64) -> Result<(), ServiceError> {
-        let Some(quota) = self.settings.limits.shard_quota(&self.place.region) else { return Ok(()) };
+        // Without a quota there is still a bound, since each shard takes memory.
+        let quota = self.settings.limits.shard_quota(&self.place.region).unwrap_or(MAX_SHARDS);
         let open = self.open_shards(now_millis);
         if open + more <= u64::from(quota) {
             return Ok(());

@@ -280,7 +280,7 @@ impl Account {
         let found = stream.consumer(consumer)?;
         if !matches!(found.life, Life::Active) {
             let (name, status) = (&consumer.name, found.status());
-            return Err(ServiceError::in_use(format!("Consumer {name} is not ACTIVE, instead in state {status}.")));
+            return Err(ServiceError::in_use(format!("Consumer {name} is not in ACTIVE status, but {status}.")));
         }
         stream.start_index_of(&shard, start, unix_millis(now)).map(|_| ())
     }

@@ -119,10 +119,10 @@ fn index_of(stream: &Stream, shard: &Shard, text: &str) -> Result<u64, ServiceEr
     );
     let given = text.parse::<SequenceNumber>().ok().and_then(ServiceNumber::of);
     let given = given.ok_or_else(|| ServiceError::invalid_argument(format!("{number} is invalid.")))?;
-    if given.shard_index() != shard.index {
-        let encoded = kinesis_core::ShardId::from_index(u64::from(given.shard_index()));
+    if i64::from(given.shard_index()) != i64::from(shard.index) {
+        let encoded = given.shard_index();
         return Err(ServiceError::invalid_argument(format!(
-            "Invalid StartingSequenceNumber. It encodes {encoded}, while it was used in a call to a shard with {id}"
+            "Invalid StartingSequenceNumber. It encodes shardId-{encoded:012}, while it was used in a call to a shard with {id}"
         )));
     }
     match given {

@@ -118,7 +118,7 @@ impl Stream {
         let current = self.open_shard_count();
         let (open, asked) = (current as u64, u64::from(target));
         let refuse = |problem: &str| {
-            Err(ServiceError::invalid_argument(format!(
+            Err(ServiceError::limit_exceeded(format!(
                 "UpdateShardCount cannot {problem}. Current open shard count: {current} Target shard count: {target}"
             )))
         };
@@ -292,8 +292,8 @@ mod tests {
     fn more_than_double_and_less_than_half_are_refused_and_so_is_the_eleventh_time() {
         let mut stream = stream(3);
         let code = |result: Result<ScaleReply, ServiceError>| result.unwrap_err().code().to_owned();
-        assert_eq!(code(stream.scale(7, None, T, Duration::ZERO)), "InvalidArgumentException");
-        assert_eq!(code(stream.scale(1, None, T, Duration::ZERO)), "InvalidArgumentException");
+        assert_eq!(code(stream.scale(7, None, T, Duration::ZERO)), "LimitExceededException");
+        assert_eq!(code(stream.scale(1, None, T, Duration::ZERO)), "LimitExceededException");
         for _ in 0..10 {
             stream.scale(3, Some(10), T, Duration::ZERO).unwrap();
         }

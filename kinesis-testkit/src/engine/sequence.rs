@@ -74,19 +74,17 @@ impl ServiceNumber {
             return None;
         }
         match low as u8 & 0xf {
-            // The shard's number is signed.
-            2 => SequenceParts::decode(number)
-                .filter(|parts| parts.shard_index <= i32::MAX as u32 && parts.shard_created_secs < LAST_SECS)
-                .map(Self::Current),
+            2 => SequenceParts::decode(number).filter(|parts| parts.shard_created_secs < LAST_SECS).map(Self::Current),
             1 => Some(Self::Second { shard_index: (low >> 4) as u32 }),
             _ => None,
         }
     }
 
-    pub(super) const fn shard_index(self) -> u32 {
+    /// The shard's index; a number that no shard has may be signed.
+    pub(super) const fn shard_index(self) -> i32 {
         match self {
-            Self::Current(parts) => parts.shard_index,
-            Self::First { shard_index } | Self::Second { shard_index } => shard_index,
+            Self::Current(parts) => parts.shard_index as i32,
+            Self::First { shard_index } | Self::Second { shard_index } => shard_index as i32,
         }
     }
 }
@@ -125,7 +123,7 @@ mod tests {
         let second = "49039857307708443467467104868809893875799651909875269633";
         assert_eq!(of(second), Some(ServiceNumber::Second { shard_index: 0 }));
         let negative = "49039857307708443467467104868809893875799651944235008002";
-        assert_eq!(of(negative), None);
+        assert_eq!(of(negative).map(ServiceNumber::shard_index), Some(i32::MIN));
         assert_eq!(of("99999999999999999999999999999999999999999999999999999999"), None);
     }
 

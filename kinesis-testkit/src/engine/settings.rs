@@ -105,7 +105,21 @@ pub(crate) struct StreamSettings {
     /// The key that encrypts new records, where there is one.
     pub(crate) encryption_key: Option<String>,
     pub(crate) metrics: BTreeSet<Metric>,
-    pub(crate) warm_mibps: Option<u32>,
+    pub(crate) warm: Option<WarmThroughput>,
+}
+
+/// The writes that an on-demand stream is kept ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WarmThroughput {
+    pub(crate) target_mibps: u32,
+    pub(crate) current_mibps: u32,
+}
+
+impl WarmThroughput {
+    /// One that has been reached.
+    pub(super) const fn reached(mibps: u32) -> Self {
+        Self { target_mibps: mibps, current_mibps: mibps }
+    }
 }
 
 impl StreamSettings {
@@ -113,7 +127,7 @@ impl StreamSettings {
         mode: StreamMode,
         distribution: Distribution,
         max_record_kib: u32,
-        warm_mibps: Option<u32>,
+        warm: Option<WarmThroughput>,
     ) -> Self {
         Self {
             mode,
@@ -122,7 +136,7 @@ impl StreamSettings {
             max_record_kib,
             encryption_key: None,
             metrics: BTreeSet::new(),
-            warm_mibps,
+            warm,
         }
     }
 }
@@ -218,14 +232,16 @@ impl Stream {
             SettingChange::StopEncryption => next.encryption_key = None,
             SettingChange::Mode { mode, warm_mibps } => {
                 next.mode = mode;
-                next.warm_mibps = warm_mibps;
+                next.warm = warm_mibps.map(WarmThroughput::reached);
                 shards = warm_mibps;
                 if mode == StreamMode::Provisioned {
                     next.distribution = Distribution::UserPartitionKey;
                 }
             }
             SettingChange::WarmThroughput(mibps) => {
-                next.warm_mibps = Some(mibps);
+                let current_mibps = self.settings.warm.map_or(0, |warm| warm.current_mibps);
+                self.settings.warm = Some(WarmThroughput { target_mibps: mibps, current_mibps });
+                next.warm = Some(WarmThroughput::reached(mibps));
                 shards = Some(mibps);
             }
         }
@@ -262,10 +278,12 @@ impl Stream {
                      is in PROVISIONED mode."
                 )))
             }
-            SettingChange::Mode { mode: asked, .. } if *asked == mode => Err(ServiceError::invalid_argument(format!(
-                "Stream {name} under account {account} is already in {} mode.",
-                mode.as_str()
-            ))),
+            SettingChange::Mode { mode: asked, .. } if *asked == mode && self.require_active().is_ok() => {
+                Err(ServiceError::invalid_argument(format!(
+                    "Stream {name} under account {account} is already in {} mode.",
+                    mode.as_str()
+                )))
+            }
             _ => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use kinesis_core::{HashKey, HashKeyRange, Shard as ShardDescription, StreamArn, 
 
 use super::consumers::Consumers;
 use super::error::ServiceError;
-use super::settings::{DEFAULT_MAX_RECORD_KIB, Distribution, Histories, StreamMode, StreamSettings};
+use super::settings::{DEFAULT_MAX_RECORD_KIB, Distribution, Histories, StreamMode, StreamSettings, WarmThroughput};
 use super::shards::{Parents, Shard};
 use super::tags::Tags;
 
@@ -137,7 +137,7 @@ impl Stream {
                 options.mode,
                 options.distribution,
                 options.max_record_kib,
-                options.warm_mibps,
+                options.warm_mibps.map(WarmThroughput::reached),
             ),
             histories: Histories::default(),
             tags: Tags::new(options.tags.clone()),

@@ -71,7 +71,7 @@ pub(crate) fn apply(
         | Request::GetPolicy(_)
         | Request::DeletePolicy(_)
         | Request::CreateAbsent(_)
-        | Request::ListAbsent(_)
+        | Request::ListAbsent { .. }
         | Request::NameAbsent(_) => resources(account, now, request),
         Request::RegisterConsumer { .. }
         | Request::DescribeConsumer(_)
@@ -147,7 +147,8 @@ fn resources(account: &mut Account, now: SystemTime, request: &Request) -> Resul
         Request::PutPolicy { resource, policy } => account.put_policy(now, resource, policy).map(done),
         Request::GetPolicy(resource) => account.policy(now, resource).map(|policy| Reply::Body(json::policy(&policy))),
         Request::DeletePolicy(resource) => account.delete_policy(now, resource).map(done),
-        Request::ListAbsent(member) => Ok(Reply::Body(json::empty_list(member))),
+        Request::ListAbsent { continued: true, .. } => Err(ServiceError::invalid_argument("Invalid NextToken.")),
+        Request::ListAbsent { member, .. } => Ok(Reply::Body(json::empty_list(member))),
         Request::CreateAbsent(what) => Err(ServiceError::limit_exceeded(format!("The account may have no {what}."))),
         Request::NameAbsent(name) => Err(no_such_resource(name)),
         _ => Err(ServiceError::internal_failure()),

@@ -26,7 +26,7 @@ pub(super) fn check(model: &Model, shape: &Shape, input: &Value) -> Result<(), S
     Err(ServiceError::validation(format!("{count} validation error{plural} detected: {problems}")))
 }
 
-/// The bounds that hold for a value: its shape's, or those of the member it is.
+/// The bounds that hold for each text of a list or a map.
 #[derive(Clone, Copy)]
 struct Bounds {
     min: Option<i64>,
@@ -77,22 +77,21 @@ impl Checker<'_> {
                 None => {}
                 Some(value) => {
                     let shape = self.model.of_member(member);
-                    let bounds = Bounds { min: member.min.or(shape.min), max: member.max.or(shape.max) };
-                    self.value(&path(), shape, bounds, value);
+                    self.value(&path(), shape, value);
                 }
             }
         }
     }
 
-    fn value(&mut self, path: &str, shape: &Shape, bounds: Bounds, value: &Value) {
+    fn value(&mut self, path: &str, shape: &Shape, value: &Value) {
         match value {
-            Value::String(text) => self.text(path, shape, bounds, value, text),
+            Value::String(text) => self.text(path, shape, value, text),
             Value::Number(_) if shape.r#type != ShapeType::Timestamp => {
-                self.bounded(path, shape, bounds, value, integer(value), "value");
+                self.bounded(path, shape, value, integer(value), "value");
             }
-            Value::Array(items) => self.list(path, shape, bounds, value, items),
+            Value::Array(items) => self.list(path, shape, value, items),
             Value::Object(entries) if shape.r#type == ShapeType::Map => {
-                self.bounded(path, shape, bounds, value, length(entries.len()), "length");
+                self.bounded(path, shape, value, length(entries.len()), "length");
                 self.map_entries(path, shape, value);
             }
             Value::Object(_) => self.structure(&format!("{path}."), shape, value),
@@ -100,39 +99,39 @@ impl Checker<'_> {
         }
     }
 
-    fn text(&mut self, path: &str, shape: &Shape, bounds: Bounds, value: &Value, text: &str) {
+    fn text(&mut self, path: &str, shape: &Shape, value: &Value, text: &str) {
         if let Some(pattern) = shape.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
             let constraint = format!("Member must satisfy regular expression pattern: {}", pattern.text);
             self.report_value(value, shape, path, constraint);
         }
         let measure = if shape.r#type == ShapeType::Blob { decoded_length(text) } else { text.chars().count() };
-        self.bounded(path, shape, bounds, value, length(measure), "length");
+        self.bounded(path, shape, value, length(measure), "length");
         if !shape.r#enum.is_empty() && !shape.r#enum.iter().any(|word| word == text) {
             self.report_value(value, shape, path, enum_constraint(shape));
         }
     }
 
-    fn bounded(&mut self, path: &str, shape: &Shape, bounds: Bounds, value: &Value, measure: i64, what: &str) {
-        if let Some(min) = bounds.min.filter(|min| measure < *min) {
+    fn bounded(&mut self, path: &str, shape: &Shape, value: &Value, measure: i64, what: &str) {
+        if let Some(min) = shape.min.filter(|min| measure < *min) {
             let constraint = format!("Member must have {what} greater than or equal to {min}");
             self.report_value(value, shape, path, constraint);
         }
-        if let Some(max) = bounds.max.filter(|max| measure > *max) {
+        if let Some(max) = shape.max.filter(|max| measure > *max) {
             let constraint = format!("Member must have {what} less than or equal to {max}");
             self.report_value(value, shape, path, constraint);
         }
     }
 
     /// A list of texts is reported as a whole, a list of structures member by member.
-    fn list(&mut self, path: &str, shape: &Shape, bounds: Bounds, value: &Value, items: &[Value]) {
-        self.bounded(path, shape, bounds, value, length(items.len()), "length");
+    fn list(&mut self, path: &str, shape: &Shape, value: &Value, items: &[Value]) {
+        self.bounded(path, shape, value, length(items.len()), "length");
         let Some((_, of_item)) = self.model.of_list(shape) else { return };
         if of_item.r#type != ShapeType::String {
             for (index, item) in items.iter().enumerate() {
                 if self.problems.len() == MAX_REPORTED {
                     return;
                 }
-                self.value(&format!("{path}.{}.member", index + 1), of_item, Bounds::of(of_item), item);
+                self.value(&format!("{path}.{}.member", index + 1), of_item, item);
             }
             return;
         }

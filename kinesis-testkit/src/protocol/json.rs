@@ -72,8 +72,9 @@ pub(super) fn stream_summary(view: &StreamView) -> String {
     if view.settings.mode == StreamMode::OnDemand {
         members.insert("RecordDistributionStrategy".to_owned(), json!(view.settings.distribution.as_str()));
     }
-    if let Some(mibps) = view.settings.warm_mibps {
-        members.insert("WarmThroughput".to_owned(), json!({ "TargetMiBps": mibps, "CurrentMiBps": mibps }));
+    if let Some(warm) = view.settings.warm {
+        let warm = json!({ "TargetMiBps": warm.target_mibps, "CurrentMiBps": warm.current_mibps });
+        members.insert("WarmThroughput".to_owned(), warm);
     }
     json!({ "StreamDescriptionSummary": members }).to_string()
 }
@@ -310,7 +311,7 @@ pub(super) fn warm_throughput(before: &StreamView, target_mibps: u32) -> String 
         "StreamARN": before.arn.to_string(),
         "WarmThroughput": {
             "TargetMiBps": target_mibps,
-            "CurrentMiBps": before.settings.warm_mibps.unwrap_or_default(),
+            "CurrentMiBps": before.settings.warm.map_or(0, |warm| warm.current_mibps),
         },
     })
     .to_string()

@@ -65,8 +65,6 @@ pub(super) struct Member {
     shape: String,
     #[serde(default)]
     pub(super) required: bool,
-    pub(super) min: Option<i64>,
-    pub(super) max: Option<i64>,
 }
 
 /// A regular expression that a whole text has to match.

@@ -138,7 +138,10 @@ pub(crate) enum Request {
     /// The creation of a channel or a queue, of which an account may have none.
     CreateAbsent(&'static str),
     /// A listing of channels or queues.
-    ListAbsent(&'static str),
+    ListAbsent {
+        member: &'static str,
+        continued: bool,
+    },
     /// What names a channel or a queue.
     NameAbsent(String),
 }
@@ -177,7 +180,7 @@ impl Request {
             | Self::DescribeAccountSettings
             | Self::UpdateAccountSettings { .. }
             | Self::CreateAbsent(_)
-            | Self::ListAbsent(_)
+            | Self::ListAbsent { .. }
             | Self::NameAbsent(_) => None,
         }
     }
@@ -290,11 +293,13 @@ fn absent(operation: Operation, input: &Input) -> Option<Request> {
         let members = ["ChannelARN", "ChannelName", "QueueARN", "QueueName"];
         Request::NameAbsent(members.iter().find_map(|member| input.text(member)).unwrap_or_default().to_owned())
     };
+    // An empty listing has one page: no token was ever given.
+    let list = |member| Request::ListAbsent { member, continued: input.has("NextToken") };
     match operation {
         Operation::CreateChannel => Some(Request::CreateAbsent("channels")),
         Operation::CreateQueue => Some(Request::CreateAbsent("queues")),
-        Operation::ListChannels => Some(Request::ListAbsent("Channels")),
-        Operation::ListQueues => Some(Request::ListAbsent("Queues")),
+        Operation::ListChannels => Some(list("ChannelSummaries")),
+        Operation::ListQueues => Some(list("QueueSummaries")),
         Operation::AcknowledgeDeadLetterQueueRecords
         | Operation::AcknowledgeQueueRecords
         | Operation::DeleteChannel

@@ -104,6 +104,9 @@ fn create_stream(input: &Input) -> Result<Request, ServiceError> {
             return invalid("ShardCount cannot be specified for streams in ON_DEMAND mode.");
         }
         (StreamMode::Provisioned, Some(_)) => number(input, "ShardCount"),
+        (StreamMode::Provisioned, None) if input.has("StreamModeDetails") => {
+            return invalid("ShardCount must be specified for streams in PROVISIONED mode.");
+        }
         // Recorded by LocalStack (test_create_stream_without_shard_count).
         (StreamMode::Provisioned, None) => DEFAULT_SHARDS,
         // A shard takes 1 MiB/s.
