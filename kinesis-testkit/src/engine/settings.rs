@@ -337,7 +337,7 @@ impl Stream {
     pub(super) fn daily_limit(&self, what: &str) -> ServiceError {
         let (name, account) = (self.name(), self.arn.account());
         ServiceError::limit_exceeded(format!(
-            "Rate exceeded for stream {name} under account {account}: no more {what} in a rolling 24-hour period."
+            "Limit exceeded for stream {name} under account {account}: no more {what} in a rolling 24-hour period."
         ))
     }
 }

@@ -9,11 +9,15 @@ mod listing;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod quotas;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod resharding;
+#[cfg(test)]
+mod resources;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
