@@ -1,11 +1,11 @@
 //! A faithful Amazon Kinesis inside your test, under virtual time; also a server.
 //!
-//! What it is: Kinesis Data Streams in memory, with the service's formats and rules (sequence numbers, hash key ranges,
-//! lineage, iterators and page tokens that expire, retention, states, throughput limits, error codes and texts), with
-//! faults that strike where you say, and a journal of what was really stored. It plugs in below the SDK's own client,
-//! so that a test runs everything that production runs but the network. What it is not: durable, a check of signatures
-//! or permissions, or all of the API: fan-out, UpdateShardCount, tags, encryption and control-plane rates are not
-//! there, and calls of what is not in [`Operation`] are refused as unknown.
+//! What it is: Kinesis Data Streams in memory, every operation of it, with the service's formats and rules (sequence
+//! numbers, hash key ranges, lineage, iterators and page tokens that expire, retention, states, limits, error codes and
+//! texts, in its order), with faults that strike where you say, and a journal of what was really stored. It plugs in
+//! below the SDK's own client, so that a test runs everything that production runs but the network. What it is not:
+//! durable, or a check of signatures and permissions; enhanced fan-out has its control plane alone. [`conformance`] says
+//! what each operation does, and how that is known.
 //!
 //! ```
 //! use aws_sdk_kinesis::primitives::Blob;
@@ -46,8 +46,11 @@
 //! **Server.** `kinesis-testkit serve --port 4567 --stream orders:4` answers the JSON protocol on loopback; [`Server`]
 //! is the same as a library.
 //!
+//! **Accounts and regions.** [`FakeKinesis::in_region`] and [`FakeKinesis::in_account`] are the same service seen from
+//! elsewhere, with streams of their own.
+//!
 //! **Layout.** `engine` is a synchronous state machine (a time and a request in, a reply out); `protocol` turns bytes
-//! into its requests and its replies into bytes; `transport` holds the two ways in. Beside them `faults` and `journal`;
+//! into its requests and its replies into bytes, by the constraints in `model/`; `transport` holds the two ways in. Beside them `faults` and `journal`;
 //! `service` takes a call past all of them, `fake` is the handle that tests hold. `testing` uses the public API alone.
 
 mod engine;
@@ -59,6 +62,9 @@ mod protocol;
 mod service;
 pub mod testing;
 mod transport;
+
+#[doc = include_str!("../docs/conformance.md")]
+pub mod conformance {}
 
 #[doc = include_str!("../docs/testing.md")]
 pub mod guide {}
