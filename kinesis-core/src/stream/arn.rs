@@ -66,12 +66,12 @@ pub struct StreamArn {
 }
 
 impl StreamArn {
-    /// Makes the ARN of a stream in the partition `aws`.
+    /// Makes the ARN of a stream, in the partition of its region: `aws-cn` for `cn-north-1`, for most `aws`.
     ///
     /// # Errors
     /// [`ParseStreamArnError`] where region or account are not of an ARN's form.
     pub fn new(region: &str, account: &str, name: &StreamName) -> Result<Self, ParseStreamArnError> {
-        format!("arn:aws:kinesis:{region}:{account}:stream/{name}").parse()
+        format!("arn:{}:kinesis:{region}:{account}:stream/{name}", partition(region)).parse()
     }
 
     /// The region that the stream lives in.
@@ -112,6 +112,13 @@ impl FromStr for StreamArn {
     }
 }
 
+/// The partition of a region (AWS General Reference).
+fn partition(region: &str) -> &'static str {
+    const PARTITIONS: [(&str, &str); 4] =
+        [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-iso-", "aws-iso"), ("us-isob-", "aws-iso-b")];
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
 fn parse_arn(text: &str) -> Option<StreamArn> {
     let mut parts = text.strip_prefix("arn:")?.splitn(5, ':');
     let (partition, service, region) = (parts.next()?, parts.next()?, parts.next()?);
@@ -134,6 +141,15 @@ fn parse_arn(text: &str) -> Option<StreamArn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_arn_is_of_its_regions_partition() {
+        let name = "orders".parse().unwrap();
+        for (region, partition) in [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")] {
+            let arn = StreamArn::new(region, "123456789012", &name).unwrap().to_string();
+            assert_eq!(arn, format!("arn:{partition}:kinesis:{region}:123456789012:stream/orders"));
+        }
+    }
 
     #[test]
     fn an_arn_survives_the_round_trip() {
