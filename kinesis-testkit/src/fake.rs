@@ -1,7 +1,6 @@
 //! The handle on a fake Kinesis.
 
 mod builder;
-mod clock;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +15,6 @@ use kinesis_core::{HashKey, SdkTimeSource, Shard, ShardId, SharedClock, StreamNa
 use thiserror::Error;
 
 pub use builder::{BuildError, FakeKinesisBuilder};
-pub(crate) use clock::AheadClock;
 
 use crate::engine::{Account, Place, ServiceError, StreamOptions, StreamRef};
 use crate::faults::{FaultHandle, FaultRule};
@@ -213,7 +211,7 @@ impl FakeKinesis {
     ///
     /// Iterators and tokens expire, retention passes, limits recover, changes complete; no timer of tokio fires.
     pub fn advance(&self, duration: Duration) {
-        self.service.ahead.advance(duration);
+        self.service.advance(duration);
     }
 
     /// The shards of a stream, closed ones too, in the order of their ids.

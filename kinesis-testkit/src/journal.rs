@@ -1,12 +1,18 @@
 //! The ground truth: what was applied, and what was answered.
 
+mod call;
+mod json;
+
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use kinesis_core::{HashKey, SequenceNumber, ShardId, StreamName};
 
+pub use call::{CallName, CallOutcome, Delivery, FaultMark, JournalCall, RequestId};
+
 use crate::engine::RecordBody;
+use crate::faults::OperatorEvent;
 use crate::operation::Operation;
 
 /// A record that was stored.
@@ -63,55 +69,40 @@ impl JournalRecord {
     }
 }
 
-/// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CallOutcome {
-    /// It was carried out.
-    Applied,
-    /// It was refused, with this error code.
-    Refused(String),
-    /// The connection broke before anything was applied.
-    Reset,
-    /// It was never answered, and nothing was applied.
-    Hung,
-}
-
-/// A call that was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct JournalCall {
-    /// The call's number, counted from 1 in the order in which calls came in.
-    pub id: u64,
-    /// The operation's name, as the caller wrote it.
-    pub operation: String,
-    /// The stream that the call was about, where it named one.
-    pub stream: Option<StreamName>,
-    /// When it was carried out or refused.
-    pub at: SystemTime,
-    /// How it ended.
-    pub outcome: CallOutcome,
-    /// How many of its records were stored.
-    pub stored_records: u64,
-    /// How many of its records were refused one by one.
-    pub failed_records: u64,
-    /// Whether a fault kept the answer from the caller.
-    pub reply_lost: bool,
-}
-
 /// What the fake knows and its callers may not.
 ///
-/// Records stand in the order in which they were stored, calls in the order in which they were carried out.
+/// Records stand in the order in which they were stored, calls in the order in which they were carried out. A call
+/// takes 128 bytes, and no more where it is of a known operation and not refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Journal {
     /// Every record that was stored, also those that retention has removed.
     pub records: Vec<JournalRecord>,
-    /// Every call.
+    /// Every call, and every delivery of a request again.
     pub calls: Vec<JournalCall>,
+    /// What operators did by [`Fault::Operate`](crate::Fault::Operate), in the order in which they did it.
+    pub events: Vec<JournalEvent>,
+}
+
+/// Something that an operator did between two calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JournalEvent {
+    /// The [id](JournalCall::id) of the call that it came just before.
+    pub before_call: u64,
+    /// When it happened, which for a jump of the clock is the time before.
+    pub at: SystemTime,
+    /// The index of the rule, counted from 0 over all that were ever injected into the fake.
+    pub rule: u32,
+    /// What was asked for; shards that were left open stand here as they were chosen.
+    pub event: OperatorEvent,
+    /// The error code, where the service refused it.
+    pub refused: Option<String>,
 }
 
 /// How often an operation was called.
+///
+/// Requests that a fault delivered again, or late, are counted once, when they came in; their records always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallCounts {
@@ -119,12 +110,14 @@ pub struct CallCounts {
     pub calls: u64,
     /// Calls that were refused as a whole.
     pub refused: u64,
-    /// Calls whose answer was kept back by a fault: lost replies, resets, hangs.
+    /// Calls whose answer was kept back by a fault, or replaced by an error although they were applied.
     pub unanswered: u64,
     /// Records that were stored.
     pub stored_records: u64,
     /// Records that were refused one by one.
     pub failed_records: u64,
+    /// Records that were stored although the reply says that they failed.
+    pub misreported_records: u64,
 }
 
 /// The counters of every operation, which are always kept.

@@ -38,7 +38,7 @@
 //! in-process transport uses no sockets, no DNS and no threads.
 //!
 //! **Faults.** [`FakeKinesis::inject`] takes a [`FaultRule`]: `FaultRule::on(Operation::PutRecords).nth(3)
-//! .fault(Fault::LoseReply)` stores the third PutRecords call and loses its answer.
+//! .fault(Fault::LoseReply)` stores the third PutRecords call and loses its answer. Rules are written down as a [`FaultPlan`], which a seed can make of [classes](FaultClass) of faults.
 //!
 //! **Tests.** [`testing`] has what a test suite needs besides: put and read back, waits, an exactly-once assertion,
 //! random resharding. [`guide`] shows three complete tests.
@@ -71,7 +71,13 @@ pub mod guide {}
 
 pub use engine::{Limits, ServiceError};
 pub use fake::{BuildError, ConnectionBroken, FakeKinesis, FakeKinesisBuilder, RawReply, Stored};
-pub use faults::{Entries, Fault, FaultHandle, FaultRule};
-pub use journal::{CallCounts, CallOutcome, Journal, JournalCall, JournalRecord};
+pub use faults::{
+    ClockSkew, Corruption, Entries, EntryFaults, FakeCredentials, Fault, FaultClass, FaultHandle, FaultPlan,
+    FaultPoint, FaultRule, OperatorEvent, PlanShape, ReadPlanError, Unanswered, corrupt_aggregate,
+};
+pub use journal::{
+    CallCounts, CallName, CallOutcome, Delivery, FaultMark, Journal, JournalCall, JournalEvent, JournalRecord,
+    RequestId,
+};
 pub use operation::Operation;
 pub use transport::{BindError, Server};

@@ -1,16 +1,22 @@
 //! One call, from the moment it comes in to its answer: faults, latency, engine, journal.
 
+mod clock;
+mod deferred;
+mod operate;
+mod struck;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use kinesis_core::{RandomStream, SharedClock, StreamName};
-use parking_lot::Mutex;
+use clock::JumpingClock;
+use deferred::{DeferredCalls, StateCell};
+use kinesis_core::{RandomStream, Randomness, SharedClock, StreamName};
 
 use crate::engine::{Engine, Place, PutEntry, ServiceError};
-use crate::fake::AheadClock;
-use crate::faults::{CallFacts, Fault, FaultPlan, Strike};
-use crate::journal::{CallOutcome, Counters, Journal, JournalCall, JournalRecord};
+use crate::faults::{BodyShape, CallFacts, FaultRules, Strike};
+use crate::journal::{CallName, CallOutcome, Counters, Delivery, Journal, JournalCall, JournalRecord, RequestId};
 use crate::protocol::{Call, Reply, Request, Signature, apply, error_body};
 
 /// What goes back to the caller.
@@ -30,43 +36,76 @@ pub(crate) struct HttpReply {
     pub(crate) body: String,
     pub(crate) request_id: String,
     pub(crate) served_at: SystemTime,
+    pub(crate) shape: BodyShape,
 }
 
 /// Everything that changes, under one lock that is never held across an await.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) engine: Engine,
-    pub(crate) faults: FaultPlan,
+    pub(crate) faults: FaultRules,
     pub(crate) journal: Option<Journal>,
     pub(crate) counters: Counters,
     last_call: u64,
+    /// The names in the journal, so that its calls share their texts: an iterator yields a new one every time.
+    journal_names: BTreeSet<StreamName>,
     request_ids: RandomStream,
+    deferred: DeferredCalls,
+    last_deferred: u64,
+    /// What sets the service's clock forward; nothing before the service has one.
+    clock: Option<Arc<JumpingClock>>,
 }
 
 impl State {
-    pub(crate) fn new(engine: Engine, journal: bool, request_ids: RandomStream) -> Self {
+    pub(crate) fn new(engine: Engine, journal: bool, randomness: &Randomness) -> Self {
         Self {
             engine,
-            faults: FaultPlan::default(),
+            faults: FaultRules::new(randomness.stream("fault")),
             journal: journal.then(Journal::default),
             counters: Counters::new(),
             last_call: 0,
-            request_ids,
+            journal_names: BTreeSet::new(),
+            request_ids: randomness.stream("request-id"),
+            deferred: DeferredCalls::new(),
+            last_deferred: 0,
+            clock: None,
         }
     }
 
     /// Counts a call that came in, and decides what goes wrong with it.
     fn admit(&mut self, call: &Call, now: SystemTime) -> Admitted {
         self.last_call += 1;
-        let request_id = request_id(&mut self.request_ids);
-        let stream = self.stream_of(call, now);
+        let request_id = RequestId::draw(&mut self.request_ids);
+        let stream = self.stream_of(call, now).map(|name| self.share(name));
         let strike = call.operation.map_or_else(Strike::default, |operation| {
             self.counters.entry(operation).or_default().calls += 1;
             let account = self.engine.known(&call.place);
             let stored = stream.as_ref().and_then(|stream| account?.ever_put(stream));
-            self.faults.strike(&CallFacts { operation, stream: stream.as_ref(), stored: stored.unwrap_or_default() })
+            let (stream, shard) = (stream.as_ref(), self.shard_of(call, now));
+            let stored = stored.unwrap_or_default();
+            self.faults.strike(&CallFacts { operation, stream, shard: shard.as_deref(), stored })
         });
-        Admitted { id: self.last_call, request_id, stream, strike }
+        Admitted {
+            id: self.last_call,
+            request: self.last_call,
+            request_id,
+            stream,
+            strike,
+            came_in_at: now,
+            signed_at: None,
+            delivery: Delivery::First,
+        }
+    }
+
+    fn share(&mut self, name: StreamName) -> StreamName {
+        if self.journal.is_none() {
+            return name;
+        }
+        if let Some(shared) = self.journal_names.get(&name) {
+            return shared.clone();
+        }
+        self.journal_names.insert(name.clone());
+        name
     }
 
     fn stream_of(&self, call: &Call, now: SystemTime) -> Option<StreamName> {
@@ -79,45 +118,6 @@ impl State {
         }
     }
 
-    /// Carries a call out, or does not, as its fault has it, and writes that down.
-    fn carry_out(
-        &mut self,
-        call: &mut Call,
-        admitted: &Admitted,
-        now: SystemTime,
-    ) -> Result<Result<Reply, ServiceError>, Answer> {
-        let fault = admitted.strike.fault.as_ref();
-        let result = match (fault, &mut call.request) {
-            (Some(Fault::Reset), _) => {
-                self.record(call, admitted, now, CallOutcome::Reset, None);
-                return Err(Answer::Broken("connection reset by peer"));
-            }
-            (Some(Fault::Hang), _) => {
-                self.record(call, admitted, now, CallOutcome::Hung, None);
-                return Err(Answer::Silence);
-            }
-            (Some(Fault::Error { code, message, status }), _) => {
-                Err(ServiceError::new(code.clone(), message.as_str(), *status))
-            }
-            (_, Err(refusal)) => Err(refusal.clone()),
-            (_, Ok(request)) => match call.operation {
-                Some(operation) => {
-                    let (account, strike) = (self.engine.at(&call.place), &admitted.strike);
-                    apply(account, now, operation, request, |index| strike.entry_error(index))
-                }
-                None => Err(ServiceError::internal_failure()),
-            },
-        };
-        let outcome = result
-            .as_ref()
-            .map_or_else(|error| CallOutcome::Refused(error.code().to_owned()), |_| CallOutcome::Applied);
-        self.record(call, admitted, now, outcome, result.as_ref().ok());
-        if fault == Some(&Fault::LoseReply) {
-            return Err(Answer::Broken("connection closed before the reply was complete"));
-        }
-        Ok(result)
-    }
-
     fn record(
         &mut self,
         call: &Call,
@@ -127,17 +127,21 @@ impl State {
         reply: Option<&Reply>,
     ) {
         let stored = reply.map(Reply::stored).unwrap_or_default();
-        let stored_records = stored.len() as u64;
+        // At most 500 entries.
+        let stored_records = stored.len() as u32;
         let failed_records = match reply {
-            Some(Reply::PutAll(outcomes)) => outcomes.len() as u64 - stored_records,
+            Some(Reply::PutAll(outcomes)) => outcomes.len() as u32 - stored_records,
             _ => 0,
         };
-        let reply_lost = admitted.strike.fault == Some(Fault::LoseReply);
+        let misreported_records = struck::misreported(admitted, &stored);
+        let reply_lost = admitted.strike.hides_answer();
         if let Some(operation) = call.operation {
             let counts = self.counters.entry(operation).or_default();
-            counts.stored_records += stored_records;
-            counts.failed_records += failed_records;
-            counts.refused += u64::from(matches!(outcome, CallOutcome::Refused(_)));
+            counts.stored_records += u64::from(stored_records);
+            counts.failed_records += u64::from(failed_records);
+            counts.misreported_records += u64::from(misreported_records);
+            let first = admitted.delivery == Delivery::First;
+            counts.refused += u64::from(first && matches!(outcome, CallOutcome::Refused(_)));
             let unanswered = reply_lost || matches!(outcome, CallOutcome::Reset | CallOutcome::Hung);
             counts.unanswered += u64::from(unanswered);
         }
@@ -156,13 +160,18 @@ impl State {
         }
         journal.calls.push(JournalCall {
             id: admitted.id,
-            operation: call.name.clone(),
+            request: admitted.request,
+            request_id: admitted.request_id,
+            operation: call.operation.map_or_else(|| CallName::Unknown(call.name.as_str().into()), CallName::Known),
             stream: admitted.stream.clone(),
             at: now,
             outcome,
             stored_records,
             failed_records,
+            misreported_records,
+            fault: admitted.strike.mark,
             reply_lost,
+            delivery: admitted.delivery,
         });
     }
 }
@@ -176,35 +185,32 @@ fn entries(request: &Request) -> &[PutEntry] {
     }
 }
 
-/// An id in the form of a UUID, seeded.
-fn request_id(random: &mut RandomStream) -> String {
-    let (high, low) = (random.next_u64(), random.next_u64());
-    format!(
-        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xfff,
-        low >> 48 & 0x3fff | 0x8000,
-        low & 0xffff_ffff_ffff
-    )
+fn outcome_of(result: &Result<Reply, ServiceError>) -> CallOutcome {
+    result.as_ref().map_or_else(|error| CallOutcome::Refused(error.code().to_owned()), |_| CallOutcome::Applied)
 }
 
 #[derive(Debug)]
 struct Admitted {
     id: u64,
-    request_id: String,
+    /// The id of the call by which the request first came in.
+    request: u64,
+    request_id: RequestId,
     stream: Option<StreamName>,
     strike: Strike,
+    came_in_at: SystemTime,
+    /// The date of its signature, where it has one.
+    signed_at: Option<SystemTime>,
+    delivery: Delivery,
 }
 
 /// The fake behind its transports.
 pub(crate) struct Service {
     /// Who calls where a request does not say.
     pub(crate) home: Place,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: StateCell,
     pub(crate) clock: SharedClock,
-    /// The same clock, which can be moved ahead.
-    pub(crate) ahead: Arc<AheadClock>,
+    /// The same clock, which can be set forward.
+    jumping: Arc<JumpingClock>,
     /// How long a call takes on its way: half of it before it is applied, half after.
     pub(crate) latency: Duration,
 }
@@ -217,21 +223,41 @@ impl fmt::Debug for Service {
 }
 
 impl Service {
+    pub(crate) fn new(home: Place, mut state: State, clock: SharedClock, latency: Duration) -> Self {
+        let jumping = JumpingClock::new(clock);
+        state.clock = Some(Arc::clone(&jumping));
+        let clock: SharedClock = Arc::<JumpingClock>::clone(&jumping);
+        Self { home, state: StateCell::new(state, Arc::clone(&clock)), clock, jumping, latency }
+    }
+
+    /// Sets the service's clock forward.
+    pub(crate) fn advance(&self, duration: Duration) {
+        self.jumping.jump(duration);
+    }
+
     /// Reads a call as it came in.
     pub(crate) fn read(&self, target: &str, body: &[u8], signature: Signature<'_>) -> Call {
         Call::parse(target, body, signature.caller(&self.home), &self.home)
     }
 
-    /// Answers a call.
+    /// Answers a call with a reply that arrives whole, or does not arrive.
     ///
     /// Cancel safety: a cancelled call may have been applied, as with the real service.
-    pub(crate) async fn answer(&self, mut call: Call) -> Answer {
-        let admitted = self.state.lock().admit(&call, self.clock.now());
+    pub(crate) async fn answer(&self, call: Call) -> Answer {
+        struck::whole(self.answer_signed(call, None).await).await
+    }
+
+    /// Answers a call that was signed at that time; how the body of the reply is to arrive stands in the reply.
+    ///
+    /// Cancel safety: a cancelled call may have been applied, as with the real service.
+    pub(crate) async fn answer_signed(&self, call: Call, signed_at: Option<SystemTime>) -> Answer {
+        let mut admitted = self.state.lock().admit(&call, self.clock.now());
+        admitted.signed_at = signed_at;
         pause(self.latency / 2 + admitted.strike.delay).await;
         let served_at = self.clock.now();
-        let carried_out = self.state.lock().carry_out(&mut call, &admitted, served_at);
+        let carried_out = self.state.lock().carry_out(call, &admitted, served_at);
         pause(self.latency - self.latency / 2).await;
-        let result = match carried_out {
+        let (result, served_at) = match carried_out {
             Ok(result) => result,
             Err(answer) => return answer,
         };
@@ -239,7 +265,8 @@ impl Service {
             Ok(reply) => (200, reply.to_json()),
             Err(error) => (error.status(), error_body(&error)),
         };
-        Answer::Reply(HttpReply { status, body, request_id: admitted.request_id, served_at })
+        let (request_id, shape) = (admitted.request_id.to_string(), admitted.strike.body_shape());
+        Answer::Reply(HttpReply { status, body, request_id, served_at, shape })
     }
 }
 

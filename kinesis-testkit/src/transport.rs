@@ -1,5 +1,6 @@
 //! The ways to the service.
 
+mod body;
 pub(crate) mod in_process;
 mod server;
 

@@ -236,6 +236,12 @@ impl Account {
     pub(crate) fn stream_of_iterator(&self, iterator: &str, now: SystemTime) -> Option<kinesis_core::StreamName> {
         Position::decode(iterator, &self.place.account, now).ok().map(|position| position.stream)
     }
+
+    /// The shard that an iterator reads from, if the iterator is one of ours.
+    pub(crate) fn shard_of_iterator(&self, iterator: &str, now: SystemTime) -> Option<ShardId> {
+        let position = Position::decode(iterator, &self.place.account, now).ok()?;
+        Some(ShardId::from_index(u64::from(position.shard_index)))
+    }
 }
 
 impl Stream {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kinesis_core::{Randomness, SharedClock, StreamArn, StreamName, SystemClock, TokioClock, from_unix_millis};
-use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::{AheadClock, FakeKinesis};
+use super::FakeKinesis;
 use crate::engine::{Account, Delays, Engine, Limits, Place, ServiceError, Settings, StreamOptions};
 use crate::service::{Service, State};
 
@@ -196,19 +195,9 @@ impl FakeKinesisBuilder {
             create(engine.at(&place), clock.now(), &name, shards)
                 .map_err(|source| BuildError::Stream { name, source })?;
         }
-        let ahead = Arc::new(AheadClock::new(clock));
-        let clock: SharedClock = Arc::<AheadClock>::clone(&ahead);
-        let request_ids = Randomness::from_seed(self.seed).stream("request-id");
-        Ok(FakeKinesis {
-            service: Arc::new(Service {
-                home: place.clone(),
-                state: Mutex::new(State::new(engine, self.journal, request_ids)),
-                clock,
-                ahead,
-                latency: self.latency,
-            }),
-            place,
-        })
+        let state = State::new(engine, self.journal, &Randomness::from_seed(self.seed));
+        let service = Arc::new(Service::new(place.clone(), state, clock, self.latency));
+        Ok(FakeKinesis { service, place })
     }
 }
 

@@ -15,6 +15,8 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::date_time::Format;
 use kinesis_core::unix_millis;
 
+use super::body::ReplyBody;
+use crate::faults::{BodyShape, parse_amazon_date};
 use crate::protocol::Signature;
 use crate::service::{Answer, HttpReply, Service};
 
@@ -45,23 +47,36 @@ impl HttpConnector for InProcess {
                 query: request.uri().split_once('?').map(|(_, query)| query),
             };
             let call = service.read(header("x-amz-target").unwrap_or_default(), body, signature);
+            let signed_at = header("x-amz-date").and_then(parse_amazon_date);
             drop(request);
-            match service.answer(call).await {
+            match service.answer_signed(call, signed_at).await {
+                Answer::Reply(reply) if cut_before_body(&reply) => Err(broken("no byte of the body to cut off")),
                 Answer::Reply(reply) => response(reply),
-                Answer::Broken(reason) => {
-                    let error = io::Error::new(io::ErrorKind::ConnectionReset, reason);
-                    Err(ConnectorError::io(error.into()))
-                }
+                Answer::Broken(reason) => Err(broken(reason)),
                 Answer::Silence => std::future::pending().await,
             }
         })
     }
 }
 
+fn broken(reason: &'static str) -> ConnectorError {
+    ConnectorError::io(io::Error::new(io::ErrorKind::ConnectionReset, reason).into())
+}
+
+/// Whether the connection is to break within a body that is empty, which leaves only the headers to lose.
+pub(crate) fn cut_before_body(reply: &HttpReply) -> bool {
+    reply.body.is_empty() && matches!(reply.shape, BodyShape::Cut { .. })
+}
+
 fn response(reply: HttpReply) -> Result<HttpResponse, ConnectorError> {
     let status = StatusCode::try_from(reply.status).map_err(|error| ConnectorError::user(error.into()))?;
     let date = http_date(&reply);
-    let mut response = HttpResponse::new(status, SdkBody::from(reply.body));
+    let body = match reply.shape {
+        // In memory, so that the SDK does not collect it once more.
+        BodyShape::Whole => SdkBody::from(reply.body),
+        shape => SdkBody::from_body_1_x(ReplyBody::new(reply.body, shape)),
+    };
+    let mut response = HttpResponse::new(status, body);
     let headers = response.headers_mut();
     headers.insert("content-type", CONTENT_TYPE);
     headers.insert("x-amzn-requestid", reply.request_id);

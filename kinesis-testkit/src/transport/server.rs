@@ -6,8 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE as CONTENT_TYPE_HEADER, DATE, HeaderValue};
 use hyper::server::conn::http1;
@@ -19,8 +18,10 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::in_process::{CONTENT_TYPE, http_date};
+use super::body::ReplyBody;
+use super::in_process::{CONTENT_TYPE, cut_before_body, http_date};
 use crate::fake::FakeKinesis;
+use crate::faults::parse_amazon_date;
 use crate::protocol::Signature;
 use crate::service::{Answer, HttpReply, Service};
 
@@ -135,7 +136,7 @@ async fn connection(service: Arc<Service>, stream: TcpStream, mut stopped: watch
 }
 
 /// Answers a request; an error breaks the connection.
-async fn respond(service: Arc<Service>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, io::Error> {
+async fn respond(service: Arc<Service>, request: Request<Incoming>) -> Result<Response<ReplyBody>, io::Error> {
     if request.method() == Method::GET && request.uri().path() == "/health" {
         return Ok(plain(StatusCode::OK, "application/json", "{\"status\":\"ok\"}"));
     }
@@ -143,13 +144,17 @@ async fn respond(service: Arc<Service>, request: Request<Incoming>) -> Result<Re
         return Ok(refusal);
     }
     let head = Head::of(&request);
+    let signed_at = parse_amazon_date(header(&request, "x-amz-date"));
     let Ok(body) = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await else {
         return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, CONTENT_TYPE, ""));
     };
     let signature =
         Signature { authorization: head.authorization.as_deref(), dated: head.dated, query: head.query.as_deref() };
     let call = service.read(&head.target, &body.to_bytes(), signature);
-    match service.answer(call).await {
+    match service.answer_signed(call, signed_at).await {
+        Answer::Reply(reply) if cut_before_body(&reply) => {
+            Err(io::Error::new(io::ErrorKind::ConnectionReset, "no byte of the body to cut off"))
+        }
         Answer::Reply(reply) => Ok(response(reply)),
         Answer::Broken(reason) => Err(io::Error::new(io::ErrorKind::ConnectionReset, reason)),
         Answer::Silence => std::future::pending().await,
@@ -181,7 +186,7 @@ fn header<'a>(request: &'a Request<Incoming>, name: &str) -> &'a str {
 }
 
 /// What is no call of this protocol, answered as the service does (recorded in kinesalite, `index.js`).
-fn refuse_early(request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
+fn refuse_early(request: &Request<Incoming>) -> Option<Response<ReplyBody>> {
     if request.method() != Method::POST || header(request, "x-amz-target").is_empty() {
         let body = "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be \
                     authorized</Message>\n</AccessDeniedException>\n";
@@ -194,16 +199,16 @@ fn refuse_early(request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
     None
 }
 
-fn plain(status: StatusCode, content_type: &'static str, body: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
+fn plain(status: StatusCode, content_type: &'static str, body: &'static str) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(content_type));
     response
 }
 
-fn response(reply: HttpReply) -> Response<Full<Bytes>> {
+fn response(reply: HttpReply) -> Response<ReplyBody> {
     let date = http_date(&reply);
-    let mut response = Response::new(Full::from(reply.body));
+    let mut response = Response::new(ReplyBody::new(reply.body, reply.shape));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(CONTENT_TYPE));

@@ -3,6 +3,18 @@
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod faults_bodies;
+#[cfg(test)]
+mod faults_classes;
+#[cfg(test)]
+mod faults_credentials;
+#[cfg(test)]
+mod faults_delivery;
+#[cfg(test)]
+mod faults_operator;
+#[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod listing;
