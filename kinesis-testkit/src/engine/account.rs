@@ -274,7 +274,7 @@ impl Account {
     ) -> Result<[ShardId; 2], ServiceError> {
         let updating = self.settings.delays.updating;
         let shard = self.shard_id(stream, shard)?;
-        self.stream(now, stream)?.require_active()?;
+        self.stream(now, stream)?.require_reshardable("SplitShard")?;
         self.require_room_for_shards(unix_millis(now), stream, 1)?;
         self.stream(now, stream)?.split(&shard, at, unix_millis(now), updating)
     }

@@ -273,7 +273,7 @@ impl Account {
         now: SystemTime,
         consumer: &ConsumerRef,
         shard: &str,
-        start: &super::IteratorType,
+        start: &Result<super::IteratorType, ServiceError>,
     ) -> Result<(), ServiceError> {
         let shard = self.shard_id(&consumer.stream, shard)?;
         let stream = self.stream(now, &consumer.stream)?;

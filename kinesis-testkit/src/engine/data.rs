@@ -80,6 +80,11 @@ impl Account {
         Ok(outcomes)
     }
 
+    /// Refuses a stream that takes no records.
+    pub(crate) fn require_usable(&mut self, now: SystemTime, stream: &StreamRef) -> Result<(), ServiceError> {
+        self.usable_stream(now, stream).map(|_| ())
+    }
+
     /// Refuses what could not be put as a whole, without counting the call.
     pub(crate) fn check_put(
         &mut self,
@@ -130,7 +135,7 @@ impl Account {
         now: SystemTime,
         stream: &StreamRef,
         shard_id: &str,
-        start: &IteratorType,
+        start: &Result<IteratorType, ServiceError>,
     ) -> Result<String, ServiceError> {
         let (settings, now_millis) = (Arc::clone(&self.settings), unix_millis(now));
         let account = Arc::clone(&self.place.account);
@@ -155,7 +160,7 @@ impl Account {
         now: SystemTime,
         stream: &StreamRef,
         shard_id: &str,
-        start: &IteratorType,
+        start: &Result<IteratorType, ServiceError>,
     ) -> Result<(), ServiceError> {
         let shard_id = self.shard_id(stream, shard_id)?;
         let found = self.stream_with_shard(now, stream, &shard_id)?;
@@ -287,7 +292,7 @@ impl Stream {
     pub(super) fn start_index_of(
         &mut self,
         shard_id: &ShardId,
-        start: &IteratorType,
+        start: &Result<IteratorType, ServiceError>,
         now_millis: u64,
     ) -> Result<(u32, u64), ServiceError> {
         if let Some(shard) = self.find_shard(shard_id).map(|shard| shard.index) {
@@ -295,6 +300,7 @@ impl Stream {
         }
         let missing = || missing_shard(shard_id, self.name().as_str(), self.arn.account());
         let shard = self.find_shard(shard_id).ok_or_else(missing)?;
+        let start = start.as_ref().map_err(ServiceError::clone)?;
         Ok((shard.index, iterators::start_index(self, shard, start, now_millis)?))
     }
 
@@ -507,7 +513,7 @@ mod tests {
         let (mut engine, stream) = engine(Limits::off(), 1);
         put(&mut engine, &stream, T, 3);
         let start = engine
-            .get_shard_iterator(from_unix_millis(T), &stream, "shardId-000000000000", &IteratorType::TrimHorizon)
+            .get_shard_iterator(from_unix_millis(T), &stream, "shardId-000000000000", &Ok(IteratorType::TrimHorizon))
             .unwrap();
         let mut read = |millis, limit| {
             engine.get_records(from_unix_millis(millis), None, &start, limit).unwrap().millis_behind_latest

@@ -54,8 +54,7 @@ impl Stream {
         now_millis: u64,
         updating: Duration,
     ) -> Result<[ShardId; 2], ServiceError> {
-        self.require_provisioned("SplitShard")?;
-        self.require_active()?;
+        self.require_reshardable("SplitShard")?;
         let shard = self.shard_to_reshard(id)?;
         let range = shard.range;
         // The midpoint belongs to the lower half.
@@ -86,8 +85,7 @@ impl Stream {
         now_millis: u64,
         updating: Duration,
     ) -> Result<ShardId, ServiceError> {
-        self.require_provisioned("MergeShards")?;
-        self.require_active()?;
+        self.require_reshardable("MergeShards")?;
         let (shard, adjacent) = (self.shard_to_reshard(id)?, self.shard_to_reshard(adjacent_id)?);
         let in_order = shard.range.end() < adjacent.range.start();
         if !in_order || shard.range.merge(&adjacent.range).is_none() {
@@ -150,6 +148,12 @@ impl Stream {
         let Some(at) = self.shard(shard).and_then(|shard| middle(&shard.range)) else { return };
         self.grown_millis = now_millis;
         self.begin_update(Change::Split { shard, at }, now_millis, updating);
+    }
+
+    /// Refuses a stream that cannot be resharded now, whatever its shards.
+    pub(super) fn require_reshardable(&self, operation: &str) -> Result<(), ServiceError> {
+        self.require_provisioned(operation)?;
+        self.require_active()
     }
 
     fn require_provisioned(&self, operation: &str) -> Result<(), ServiceError> {

@@ -61,6 +61,14 @@ impl Account {
         }
     }
 
+    /// Refuses a change of a stream's tags while it is not active (API reference, CreateStream).
+    fn require_taggable(&mut self, now: SystemTime, resource: &ResourceRef) -> Result<(), ServiceError> {
+        match resource {
+            ResourceRef::Stream(stream) => self.stream(now, stream)?.require_active(),
+            ResourceRef::Consumer(_) | ResourceRef::Absent(_) => Ok(()),
+        }
+    }
+
     /// A resource as messages name it.
     fn owner(&self, resource: &ResourceRef) -> String {
         match resource {
@@ -77,6 +85,7 @@ impl Account {
         tags: &BTreeMap<String, String>,
     ) -> Result<(), ServiceError> {
         let owner = self.owner(resource);
+        self.require_taggable(now, resource)?;
         self.attachments(now, resource)?.0.add(tags, &owner)
     }
 
@@ -87,6 +96,7 @@ impl Account {
         keys: &[String],
     ) -> Result<(), ServiceError> {
         let owner = self.owner(resource);
+        self.require_taggable(now, resource)?;
         self.attachments(now, resource)?.0.remove(keys, &owner)
     }
 

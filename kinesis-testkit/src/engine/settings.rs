@@ -215,6 +215,8 @@ impl Stream {
         match change {
             // These hold at once; the stream is UPDATING all the same.
             SettingChange::Retention { hours, .. } => {
+                // What has expired does not come back (API reference, IncreaseStreamRetentionPeriod).
+                self.keep_horizon(now_millis);
                 self.settings.retention_hours = u64::try_from(hours).unwrap_or_default();
                 next.retention_hours = self.settings.retention_hours;
             }

@@ -193,7 +193,8 @@ impl Stream {
             Life::Updating { until_millis, .. } if *until_millis <= now_millis => {
                 let until_millis = *until_millis;
                 if let Life::Updating { change, .. } = std::mem::replace(&mut self.life, Life::Active) {
-                    self.apply(change, until_millis);
+                    // A stream may be dated a moment ahead, so that it is told from an earlier one of its name.
+                    self.apply(change, until_millis.max(self.created_millis));
                 }
             }
             Life::Deleting { until_millis } if *until_millis <= now_millis => return false,
@@ -231,6 +232,11 @@ impl Stream {
         self.trimmed_before_millis = self.trimmed_before_millis.max(millis.min(now_millis.saturating_add(1)));
         self.forget_expired_shards(now_millis);
         self.trim(now_millis);
+    }
+
+    /// Lets the horizon never go back behind where it is now.
+    pub(super) fn keep_horizon(&mut self, now_millis: u64) {
+        self.trimmed_before_millis = self.trimmed_before_millis.max(self.horizon_millis(now_millis) + 1);
     }
 
     fn forget_expired_shards(&mut self, now_millis: u64) {

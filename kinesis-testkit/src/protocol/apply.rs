@@ -89,7 +89,12 @@ fn data_plane(
     fails: impl Fn(usize) -> Option<ServiceError>,
 ) -> Result<Reply, ServiceError> {
     match request {
-        Request::PutRecord { stream, entry, ordering, dry_run } => {
+        Request::PutRecord { stream, refusal: Some(refusal), .. }
+        | Request::PutRecords { stream, refusal: Some(refusal), .. } => {
+            account.require_usable(now, stream)?;
+            Err(refusal.clone())
+        }
+        Request::PutRecord { stream, entry, ordering, dry_run, .. } => {
             let entries = std::slice::from_mut(entry);
             if let Some(number) = ordering {
                 account.check_ordering(now, stream, number)?;
@@ -101,7 +106,7 @@ fn data_plane(
             let outcome = account.put(now, stream, entries, |_| None)?.pop();
             outcome.unwrap_or_else(|| Err(ServiceError::internal_failure())).map(Reply::Put)
         }
-        Request::PutRecords { stream, entries, dry_run: true } => {
+        Request::PutRecords { stream, entries, dry_run: true, .. } => {
             account.check_put(now, stream, entries)?;
             Err(ServiceError::dry_run())
         }

@@ -52,18 +52,22 @@ pub(crate) enum Request {
     PutRecord {
         stream: StreamRef,
         entry: PutEntry,
+        /// A hash key that is out of range: the service looks for the stream first.
+        refusal: Option<ServiceError>,
         ordering: Option<String>,
         dry_run: bool,
     },
     PutRecords {
         stream: StreamRef,
         entries: Vec<PutEntry>,
+        refusal: Option<ServiceError>,
         dry_run: bool,
     },
     GetShardIterator {
         stream: StreamRef,
         shard: String,
-        start: IteratorType,
+        /// Or what is wrong with it: the service looks for the shard first.
+        start: Result<IteratorType, ServiceError>,
         dry_run: bool,
     },
     GetRecords {
@@ -127,7 +131,7 @@ pub(crate) enum Request {
     Subscribe {
         consumer: ConsumerRef,
         shard: String,
-        start: IteratorType,
+        start: Result<IteratorType, ServiceError>,
         dry_run: bool,
     },
     DescribeLimits,

@@ -133,30 +133,33 @@ fn names_certainly_fit([name, arn, id]: [&Option<String>; 3]) -> bool {
 }
 
 fn put_records_of(input: PutRecords<'_>) -> Result<Request, ServiceError> {
-    let entries = decode(&input.records.unwrap_or_default())?;
+    let (entries, refusal) = decode(&input.records.unwrap_or_default())?;
     let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
     let size_bytes: u64 = entries.iter().map(|entry| entry.body.size_bytes()).sum();
     if size_bytes > MAX_REQUEST_BYTES {
         return Err(ServiceError::invalid_argument("Records size exceeds 10 MB limit"));
     }
-    Ok(Request::PutRecords { stream, entries, dry_run: input.dry_run.unwrap_or_default() })
+    Ok(Request::PutRecords { stream, entries, refusal, dry_run: input.dry_run.unwrap_or_default() })
 }
 
 fn put_record_of(input: PutRecord<'_>) -> Result<Request, ServiceError> {
     let entry =
         Entry { data: input.data, partition_key: input.partition_key, explicit_hash_key: input.explicit_hash_key };
-    let entry = decode(&[entry])?.pop().ok_or_else(|| ServiceError::serialization(""))?;
+    let (mut entries, refusal) = decode(&[entry])?;
+    let entry = entries.pop().ok_or_else(|| ServiceError::serialization(""))?;
     let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
     Ok(Request::PutRecord {
         stream,
         entry,
+        refusal,
         ordering: input.sequence_number_for_ordering,
         dry_run: input.dry_run.unwrap_or_default(),
     })
 }
 
-/// Decodes all records into one buffer, which they share.
-fn decode(records: &[Entry<'_>]) -> Result<Vec<PutEntry>, ServiceError> {
+/// Decodes all records into one buffer, which they share; beside them what is wrong with a hash key.
+fn decode(records: &[Entry<'_>]) -> Result<(Vec<PutEntry>, Option<ServiceError>), ServiceError> {
+    let mut refusal = None;
     let text = |text: &Option<Text<'_>>| text.as_ref().map_or(0, |text| text.as_str().len());
     let data_length = |record: &Entry<'_>| record.data.as_ref().map_or(0, |data| decoded_length(data.as_str()));
     let capacity = records.iter().map(|record| text(&record.partition_key) + data_length(record)).sum();
@@ -169,18 +172,22 @@ fn decode(records: &[Entry<'_>]) -> Result<Vec<PutEntry>, ServiceError> {
         let data = record.data.as_ref().map_or("", Text::as_str);
         STANDARD.decode_vec(data, &mut buffer).map_err(|_| not_base64(data))?;
         let explicit = record.explicit_hash_key.as_ref();
-        let explicit = explicit.map(|key| hash_key("ExplicitHashKey", key.as_str())).transpose()?;
+        let explicit = explicit.and_then(|key| match hash_key(key.as_str()) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                refusal.get_or_insert(error);
+                None
+            }
+        });
         let key_length = u16::try_from(key.len()).map_err(|_| ServiceError::serialization(""))?;
         parts.push((start..buffer.len(), key_length, explicit));
     }
     let buffer = Bytes::from(buffer);
-    Ok(parts
-        .into_iter()
-        .map(|(range, key_length, explicit_hash_key)| PutEntry {
-            body: RecordBody::new(buffer.slice(range), key_length),
-            explicit_hash_key,
-        })
-        .collect())
+    let entry = |(range, key_length, explicit_hash_key)| PutEntry {
+        body: RecordBody::new(buffer.slice(range), key_length),
+        explicit_hash_key,
+    };
+    Ok((parts.into_iter().map(entry).collect(), refusal))
 }
 
 /// The refusal of data that was not looked at before.
@@ -189,10 +196,10 @@ fn not_base64(data: &str) -> ServiceError {
 }
 
 /// Reads a hash key whose digits were checked before.
-pub(super) fn hash_key(name: &str, text: &str) -> Result<HashKey, ServiceError> {
+fn hash_key(text: &str) -> Result<HashKey, ServiceError> {
     text.parse().map_err(|_| {
         ServiceError::invalid_argument(format!(
-            "Invalid {name}. {name} must be in the range: [0, 2^128-1]. Specified value was {text}"
+            "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {text}"
         ))
     })
 }

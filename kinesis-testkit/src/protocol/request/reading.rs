@@ -68,7 +68,7 @@ pub(super) fn get_shard_iterator(input: &Input) -> Result<Request, ServiceError>
     Ok(Request::GetShardIterator {
         stream: input.stream()?,
         shard: input.required("ShardId"),
-        start: start(input, "ShardIteratorType", "StartingSequenceNumber")?,
+        start: start(input, "ShardIteratorType", "StartingSequenceNumber"),
         dry_run: input.flag("DryRun"),
     })
 }
@@ -80,7 +80,7 @@ pub(super) fn subscribe_to_shard(input: &Input) -> Result<Request, ServiceError>
     Ok(Request::Subscribe {
         consumer: consumer.into(),
         shard: input.required("ShardId"),
-        start: start(&position, "Type", "SequenceNumber")?,
+        start: start(&position, "Type", "SequenceNumber"),
         dry_run: input.flag("DryRun"),
     })
 }
