@@ -4,6 +4,7 @@ mod call;
 mod json;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use kinesis_core::{HashKey, SequenceNumber, ShardId, StreamName};
 
 pub use call::{CallName, CallOutcome, Delivery, FaultMark, JournalCall, RequestId};
 
-use crate::engine::RecordBody;
+use crate::engine::{Place, RecordBody};
 use crate::faults::OperatorEvent;
 use crate::operation::Operation;
 
@@ -25,9 +26,15 @@ pub struct JournalRecord {
     pub(crate) explicit_hash_key: Option<HashKey>,
     pub(crate) body: RecordBody,
     pub(crate) arrived_at: SystemTime,
+    pub(crate) elsewhere: Option<Arc<Place>>,
 }
 
 impl JournalRecord {
+    /// The account and the region of the stream, where they are not those that the fake was built for.
+    pub fn elsewhere(&self) -> Option<(&str, &str)> {
+        self.elsewhere.as_deref().map(Place::names)
+    }
+
     /// The [id](JournalCall::id) of the call that stored the record.
     pub const fn call(&self) -> u64 {
         self.call

@@ -156,6 +156,7 @@ impl State {
                 explicit_hash_key: entries[index].explicit_hash_key,
                 body: entries[index].body.clone(),
                 arrived_at: stored.arrived_at,
+                elsewhere: call.elsewhere.clone(),
             }));
         }
         journal.calls.push(JournalCall {
@@ -172,6 +173,7 @@ impl State {
             fault: admitted.strike.mark,
             reply_lost,
             delivery: admitted.delivery,
+            elsewhere: call.elsewhere.clone(),
         });
     }
 }

@@ -14,6 +14,10 @@ impl Place {
         Self { account: account.into(), region: region.into() }
     }
 
+    pub(crate) fn names(&self) -> (&str, &str) {
+        (&self.account, &self.region)
+    }
+
     /// This place with another account or region.
     pub(crate) fn at(&self, account: Option<&str>, region: Option<&str>) -> Self {
         let choose = |given: Option<&str>, own: &Arc<str>| match given {

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use kinesis_core::{RandomStream, StreamName};
 
+use crate::engine::Place;
 use crate::operation::Operation;
 
 /// The name of an operation as the caller wrote it; costs no memory of its own where the fake knows it.
@@ -192,6 +193,14 @@ pub struct JournalCall {
     pub reply_lost: bool,
     /// How it came to be carried out.
     pub delivery: Delivery,
+    pub(crate) elsewhere: Option<Arc<Place>>,
+}
+
+impl JournalCall {
+    /// The account and the region whose resources it was about, where they are not those that the fake was built for.
+    pub fn elsewhere(&self) -> Option<(&str, &str)> {
+        self.elsewhere.as_deref().map(Place::names)
+    }
 }
 
 #[cfg(test)]
@@ -200,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_call_is_small() {
-        assert_eq!(size_of::<JournalCall>(), 128);
+        assert_eq!(size_of::<JournalCall>(), 136);
         assert_eq!(size_of::<Option<FaultMark>>(), 8);
     }
 

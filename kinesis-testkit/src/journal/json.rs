@@ -25,6 +25,10 @@ struct CallLine<'a> {
     operation: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
     at_millis: u64,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +60,8 @@ impl<'a> CallLine<'a> {
             request_id: call.request_id,
             operation: call.operation.as_str(),
             stream: call.stream.as_ref().map(kinesis_core::StreamName::as_str),
+            account: call.elsewhere().map(|(account, _)| account),
+            region: call.elsewhere().map(|(_, region)| region),
             at_millis: unix_millis(call.at),
             outcome,
             error,
@@ -75,6 +81,10 @@ struct RecordLine<'a> {
     line: &'static str,
     call: u64,
     stream: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
     shard: &'a str,
     sequence_number: String,
     partition_key: &'a str,
@@ -90,6 +100,8 @@ impl<'a> RecordLine<'a> {
             line: "record",
             call: record.call,
             stream: record.stream.as_str(),
+            account: record.elsewhere().map(|(account, _)| account),
+            region: record.elsewhere().map(|(_, region)| region),
             shard: record.shard.as_str(),
             sequence_number: record.sequence_number.to_string(),
             partition_key: record.partition_key(),

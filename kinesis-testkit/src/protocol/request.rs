@@ -6,6 +6,7 @@ mod reading;
 mod streams;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kinesis_core::StreamName;
 
@@ -203,6 +204,8 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// The account and region whose resources it is about.
     pub(crate) place: Place,
+    /// The same, where it is not home.
+    pub(crate) elsewhere: Option<Arc<Place>>,
     pub(crate) request: Result<Request, ServiceError>,
 }
 
@@ -221,7 +224,8 @@ impl Call {
         };
         let place = request.as_ref().map_or_else(|_| place.clone(), |request| request.place(&place));
         let name = target.rsplit('.').next().unwrap_or_default().to_owned();
-        Self { operation, name, place, request }
+        let elsewhere = (place != *home).then(|| Arc::new(place.clone()));
+        Self { operation, name, place, elsewhere, request }
     }
 }
 

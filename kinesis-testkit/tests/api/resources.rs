@@ -182,6 +182,9 @@ async fn accounts_and_regions_have_streams_of_their_own() {
         assert_eq!(other.stored(STREAM).unwrap().records, 1);
     }
     assert_eq!(fake.stored(STREAM).unwrap().records, 1);
+    let places: Vec<_> = fake.journal().records.iter().map(|it| it.elsewhere().map(|it| it.1.to_owned())).collect();
+    assert_eq!(places, [None, Some("eu-west-1".to_owned()), Some("us-east-1".to_owned())]);
+    assert_eq!(fake.journal().calls.last().unwrap().elsewhere(), Some(("000000000007", "us-east-1")));
     // Another account's stream is reached by its ARN, that of another region is not.
     let put = |arn: String| client.put_record().stream_arn(arn).partition_key("k").data(Blob::new("x")).send();
     put(ARN.replace("123456789012", "000000000007")).await.unwrap();
