@@ -38,6 +38,7 @@ pub(crate) use records::{PutEntry, ReadRecord, RecordBody};
 pub(crate) use resharding::ScaleReply;
 pub(crate) use resources::{ResourceRef, no_such_resource};
 pub(crate) use settings::{DEFAULT_MAX_RECORD_KIB, Distribution, Metric, SettingChange, StreamMode};
+pub(crate) use shards::resolve_shard_id;
 pub(crate) use streams::{ON_DEMAND_SHARDS, StreamOptions};
 pub(crate) use tags::TagPage;
 

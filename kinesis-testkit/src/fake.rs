@@ -18,7 +18,7 @@ pub use builder::{BuildError, FakeKinesisBuilder};
 
 use crate::engine::{Account, Place, ServiceError, StreamOptions, StreamRef};
 use crate::faults::{FaultHandle, FaultRule};
-use crate::journal::{CallCounts, Journal};
+use crate::journal::{CallCounts, Journal, JournalRecord};
 use crate::operation::{Operation, TARGET_PREFIX};
 use crate::protocol::Call;
 use crate::service::{Answer, Service};
@@ -72,15 +72,26 @@ impl FakeKinesis {
     }
 
     /// The same service in another region, whose streams are its own.
-    pub fn in_region(&self, region: &str) -> Self {
-        Self { service: Arc::clone(&self.service), place: self.place.at(None, Some(region)) }
+    ///
+    /// # Errors
+    /// [`BuildError::Identity`] where the region is not of the form `us-east-1`.
+    pub fn in_region(&self, region: &str) -> Result<Self, BuildError> {
+        self.elsewhere(self.place.at(None, Some(region)))
     }
 
     /// The same service as another account sees it, whose streams are its own; `account` is twelve digits.
     ///
     /// A call that names a stream of another account by its ARN reaches it: nobody's permissions are checked.
-    pub fn in_account(&self, account: &str) -> Self {
-        Self { service: Arc::clone(&self.service), place: self.place.at(Some(account), None) }
+    ///
+    /// # Errors
+    /// [`BuildError::Identity`] where the account is not twelve digits.
+    pub fn in_account(&self, account: &str) -> Result<Self, BuildError> {
+        self.elsewhere(self.place.at(Some(account), None))
+    }
+
+    fn elsewhere(&self, place: Place) -> Result<Self, BuildError> {
+        builder::check_place(&place)?;
+        Ok(Self { service: Arc::clone(&self.service), place })
     }
 
     /// An SDK client of this service, with the SDK's retries switched off.
@@ -146,7 +157,8 @@ impl FakeKinesis {
     /// Creates a provisioned stream.
     ///
     /// # Errors
-    /// The service's refusal: the name is malformed or taken, or there are no shards. A retry changes nothing.
+    /// The service's refusal: the name is malformed or taken, there are no shards, or a quota is used up. A retry helps
+    /// against quotas alone, once others have made room.
     pub fn create_stream(&self, name: &str, shards: u32) -> Result<(), ServiceError> {
         let name = stream_name(name)?;
         if shards == 0 {
@@ -192,7 +204,7 @@ impl FakeKinesis {
     ///
     /// # Errors
     /// The service's refusal: no such stream, more than double or less than half of its open shards, the stream is not
-    /// active.
+    /// active or is on demand, a quota is used up, or it was done ten times today where limits are on.
     pub fn update_shard_count(&self, stream: &str, target: u32) -> Result<(), ServiceError> {
         let stream = StreamRef::named(stream_name(stream)?);
         self.with(|account, now| account.update_shard_count(now, &stream, target)).map(|_| ())
@@ -238,6 +250,17 @@ impl FakeKinesis {
         act(self.service.state.lock().engine.at(&self.place), now)
     }
 
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether a record of the journal is in a stream of this handle's account and region.
+    pub fn owns(&self, record: &JournalRecord) -> bool {
+        let Place { account, region } = &self.service.home;
+        let place = record.elsewhere().unwrap_or((account, region));
+        place == self.place.names()
+    }
+
     /// A copy of the journal as it is now; empty where it was switched off.
     pub fn journal(&self) -> Journal {
         self.service.state.lock().journal.clone().unwrap_or_default()
@@ -248,9 +271,10 @@ impl FakeKinesis {
         self.service.state.lock().counters.clone()
     }
 
-    /// Adds a fault; the handle tells how often it has struck.
+    /// Adds a fault to the calls about this handle's account and region; the handle that is returned tells how often it
+    /// has struck.
     pub fn inject(&self, rule: FaultRule) -> FaultHandle {
-        self.service.state.lock().faults.inject(rule)
+        self.service.state.lock().faults.inject(rule, &self.place)
     }
 
     /// Removes all faults.

@@ -97,6 +97,8 @@ pub struct Journal {
 pub struct JournalEvent {
     /// The [id](JournalCall::id) of the call that it came just before.
     pub before_call: u64,
+    /// How many calls stand before it in the journal.
+    pub(crate) after_calls: usize,
     /// When it happened, which for a jump of the clock is the time before.
     pub at: SystemTime,
     /// The index of the rule, counted from 0 over all that were ever injected into the fake.

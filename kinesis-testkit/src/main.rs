@@ -37,7 +37,7 @@ struct Serve {
     /// A stream that is there from the start; may be repeated.
     #[arg(long = "stream", value_name = "NAME:SHARDS", value_parser = parse_stream)]
     streams: Vec<(String, u32)>,
-    /// Throughput limits of every shard.
+    /// What the service allows: rates of shards and of the control plane, and quotas.
     #[arg(long, value_enum, default_value_t = LimitsChoice::Off)]
     limits: LimitsChoice,
     /// How long every call takes, in milliseconds.
@@ -55,7 +55,7 @@ struct Serve {
 enum LimitsChoice {
     /// No limits.
     Off,
-    /// Those of a provisioned shard on AWS.
+    /// Those of an AWS account that asked for no more.
     Aws,
 }
 

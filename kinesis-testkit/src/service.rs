@@ -60,7 +60,7 @@ impl State {
     pub(crate) fn new(engine: Engine, journal: bool, randomness: &Randomness) -> Self {
         Self {
             engine,
-            faults: FaultRules::new(randomness.stream("fault")),
+            faults: FaultRules::new(randomness.clone()),
             journal: journal.then(Journal::default),
             counters: Counters::new(),
             last_call: 0,
@@ -83,7 +83,7 @@ impl State {
             let stored = stream.as_ref().and_then(|stream| account?.ever_put(stream));
             let (stream, shard) = (stream.as_ref(), self.shard_of(call, now));
             let stored = stored.unwrap_or_default();
-            self.faults.strike(&CallFacts { operation, stream, shard: shard.as_deref(), stored })
+            self.faults.strike(&CallFacts { place: &call.place, operation, stream, shard: shard.as_deref(), stored })
         });
         Admitted {
             id: self.last_call,
@@ -255,7 +255,10 @@ impl Service {
     pub(crate) async fn answer_signed(&self, call: Call, signed_at: Option<SystemTime>) -> Answer {
         let mut admitted = self.state.lock().admit(&call, self.clock.now());
         admitted.signed_at = signed_at;
-        pause(self.latency / 2 + admitted.strike.delay).await;
+        let delay = (self.latency / 2).saturating_add(admitted.strike.delay);
+        let mut waiting = Waiting { service: self, call: Some((call, admitted)) };
+        pause(delay).await;
+        let Some((call, admitted)) = waiting.call.take() else { return Answer::Silence };
         let served_at = self.clock.now();
         let carried_out = self.state.lock().carry_out(call, &admitted, served_at);
         pause(self.latency - self.latency / 2).await;
@@ -269,6 +272,21 @@ impl Service {
         };
         let (request_id, shape) = (admitted.request_id.to_string(), admitted.strike.body_shape());
         Answer::Reply(HttpReply { status, body, request_id, served_at, shape })
+    }
+}
+
+/// A call that has come in and was not carried out yet; its caller may give it up.
+struct Waiting<'a> {
+    service: &'a Service,
+    call: Option<(Call, Admitted)>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some((call, admitted)) = self.call.take() {
+            let now = self.service.clock.now();
+            self.service.state.lock().record(&call, &admitted, now, CallOutcome::Abandoned, None);
+        }
     }
 }
 

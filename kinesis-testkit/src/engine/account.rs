@@ -12,13 +12,13 @@ use super::error::ServiceError;
 use super::listing::{self, ShardFilter, ShardPage};
 use super::place::Place;
 use super::resharding::ScaleReply;
-use super::settings::{SettingChange, StreamMode, StreamSettings};
+use super::settings::{self, SettingChange, StreamMode, StreamSettings};
 use super::shards::resolve_shard_id;
 use super::streams::{Stream, StreamOptions, StreamStatus};
 use super::token::{Purpose, Token};
 use super::{Settings, control, tags};
 
-/// The most shards of an account, whatever its quota.
+/// The most shards that a stream is made of at once, where there is no quota.
 const MAX_SHARDS: u32 = 100_000;
 
 /// A stream as a request names it.
@@ -57,6 +57,7 @@ struct Grave {
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(super) place: Place,
+    pub(super) secret: Arc<str>,
     pub(super) settings: Arc<Settings>,
     pub(super) billing: Billing,
     pub(super) control: ControlMeters,
@@ -67,6 +68,7 @@ pub(crate) struct Account {
 impl Account {
     pub(super) fn new(place: Place, settings: Arc<Settings>) -> Self {
         Self {
+            secret: place.secret(),
             place,
             settings,
             billing: Billing::default(),
@@ -88,8 +90,9 @@ impl Account {
             return Err(ServiceError::in_use(format!("Stream {name} under account {account} already exists.")));
         }
         tags::check_new(&options.tags, &format!("stream {name} under account {account}"))?;
-        if options.warm_mibps.is_some() {
-            self.require_commitment()?;
+        if let Some(mibps) = options.warm_mibps {
+            self.require_commitment(now)?;
+            settings::check_warm_throughput(mibps)?;
         }
         self.require_room_for_stream(now_millis, options)?;
         let arn = StreamArn::new(&region, &account, name)
@@ -147,11 +150,12 @@ impl Account {
     pub(super) fn stream(&mut self, now: SystemTime, stream: &StreamRef) -> Result<&mut Stream, ServiceError> {
         let StreamRef { name, arn } = stream;
         let account = Arc::clone(&self.place.account);
-        let foreign = |arn: &StreamArn| arn.account() != &*self.place.account || arn.region() != &*self.place.region;
-        if let Some(arn) = arn.as_ref().filter(|arn| foreign(arn)) {
-            return Err(ServiceError::stream_not_found(name.as_str(), arn.account()));
-        }
-        self.find(unix_millis(now), name).ok_or_else(|| ServiceError::stream_not_found(name.as_str(), &account))
+        let found = self.find(unix_millis(now), name);
+        // Region and partition count, too.
+        let found = found.filter(|found| arn.as_ref().is_none_or(|arn| *arn == found.arn));
+        found.ok_or_else(|| {
+            ServiceError::stream_not_found(name.as_str(), arn.as_ref().map_or(&account, StreamArn::account))
+        })
     }
 
     /// The stream that a request names, if records can be put and read.
@@ -201,12 +205,12 @@ impl Account {
             value: 0,
             stream: last.clone(),
         };
-        token.encode(Purpose::StreamPage, &self.place.account)
+        token.encode(Purpose::StreamPage, &self.secret)
     }
 
     /// The stream after which a token of ListStreams goes on.
     pub(crate) fn read_stream_page_token(&self, now: SystemTime, token: &str) -> Result<StreamName, ServiceError> {
-        let token = listing::read_token(token, Purpose::StreamPage, &self.place.account, unix_millis(now))?;
+        let token = listing::read_token(token, Purpose::StreamPage, &self.secret, unix_millis(now))?;
         Ok(token.stream)
     }
 
@@ -228,20 +232,24 @@ impl Account {
     pub(crate) fn list_more_shards(
         &mut self,
         now: SystemTime,
+        stream: Option<&StreamRef>,
         token: &str,
         max_results: usize,
     ) -> Result<ShardPage, ServiceError> {
         let now_millis = unix_millis(now);
-        let token = listing::read_token(token, Purpose::ShardPage, &self.place.account, now_millis)?;
-        let stream = self.stream(now, &StreamRef::named(token.stream.clone()))?;
+        let token = listing::read_token(token, Purpose::ShardPage, &self.secret, now_millis)?;
+        if stream.is_some_and(|stream| stream.name != token.stream) {
+            return Err(ServiceError::invalid_argument("NextToken is of another stream than StreamARN."));
+        }
+        let arn = stream.and_then(|stream| stream.arn.clone());
+        let stream = self.stream(now, &StreamRef { name: token.stream.clone(), arn })?;
         require_settled(stream)?;
         listing::next_page(stream, &token, max_results, now_millis)
     }
 
-    /// The stream that a page token is about, if it is one of ours.
+    /// The stream that a page token of ListShards is about, if it is one of ours.
     pub(crate) fn stream_of_page(&self, token: &str) -> Option<StreamName> {
-        let read = |purpose| Token::decode(token, purpose, &self.place.account);
-        read(Purpose::ShardPage).or_else(|| read(Purpose::ConsumerPage)).map(|token| token.stream)
+        Token::decode(token, Purpose::ShardPage, &self.secret).map(|token| token.stream)
     }
 
     /// Up to `limit` shards for DescribeStream, and whether there are more; none while the stream is being created.
@@ -312,9 +320,16 @@ impl Account {
     ) -> Result<(), ServiceError> {
         if change.needs_commitment() {
             self.stream(now, stream)?;
-            self.require_commitment()?;
+            self.require_commitment(now)?;
         }
         let (settings, now_millis) = (Arc::clone(&self.settings), unix_millis(now));
+        if let SettingChange::Mode { mode, .. } = &change {
+            let found = self.stream(now, stream)?;
+            let shards = found.open_shard_count() as u64;
+            if found.settings.mode != *mode {
+                self.require_room_in_mode(now_millis, *mode, shards)?;
+            }
+        }
         self.stream(now, stream)?.change(change, &settings.limits, now_millis, settings.delays.updating)
     }
 
@@ -346,25 +361,29 @@ impl Account {
     }
 
     fn require_room_for_stream(&mut self, now_millis: u64, options: &StreamOptions) -> Result<(), ServiceError> {
-        let limits = self.settings.limits.clone();
-        let (mut creating, mut on_demand) = (0u32, 0u32);
-        for stream in self.streams(now_millis) {
-            creating += u32::from(stream.status() == StreamStatus::Creating);
-            on_demand += u32::from(stream.settings.mode == StreamMode::OnDemand);
-        }
-        if limits.creating.is_some_and(|most| creating >= most) {
-            return Err(ServiceError::limit_exceeded(control::too_many_streams(&self.place.account)));
-        }
-        match options.mode {
-            StreamMode::Provisioned => self.require_shards(now_millis, u64::from(options.shards)),
-            StreamMode::OnDemand if limits.on_demand_streams.is_some_and(|most| on_demand >= most) => {
-                let account = &self.place.account;
-                Err(ServiceError::limit_exceeded(format!(
-                    "This request would exceed the limit of on-demand streams for the account {account}: {on_demand}."
-                )))
+        if let Some(most) = self.settings.limits.creating {
+            let creating = self.streams(now_millis).filter(|stream| stream.status() == StreamStatus::Creating).count();
+            if creating >= most as usize {
+                return Err(ServiceError::limit_exceeded(control::too_many_streams(&self.place.account)));
             }
-            StreamMode::OnDemand => Ok(()),
         }
+        self.require_room_in_mode(now_millis, options.mode, u64::from(options.shards))
+    }
+
+    /// Refuses one more stream of a mode, or its shards, beyond the account's quotas.
+    fn require_room_in_mode(&mut self, now_millis: u64, mode: StreamMode, shards: u64) -> Result<(), ServiceError> {
+        if mode == StreamMode::Provisioned {
+            return self.require_shards(now_millis, shards);
+        }
+        let Some(most) = self.settings.limits.on_demand_streams else { return Ok(()) };
+        let on_demand = self.streams(now_millis).filter(|it| it.settings.mode == StreamMode::OnDemand).count();
+        if on_demand < most as usize {
+            return Ok(());
+        }
+        let account = &self.place.account;
+        Err(ServiceError::limit_exceeded(format!(
+            "This request would exceed the limit of on-demand streams for the account {account}: {on_demand}."
+        )))
     }
 
     /// Refuses shards beyond the account's quota; a stream on demand does not count.
@@ -375,9 +394,11 @@ impl Account {
     }
 
     fn require_shards(&mut self, now_millis: u64, more: u64) -> Result<(), ServiceError> {
-        // Without a quota there is still a bound, since each shard takes memory.
-        let quota = self.settings.limits.shard_quota(&self.place.region).unwrap_or(MAX_SHARDS);
-        let open = self.open_shards(now_millis);
+        // Without a quota there is still a bound for a stream, since each shard takes memory.
+        let (quota, open) = match self.settings.limits.shard_quota(&self.place.region) {
+            Some(quota) => (quota, self.open_shards(now_millis)),
+            None => (MAX_SHARDS, 0),
+        };
         if open + more <= u64::from(quota) {
             return Ok(());
         }

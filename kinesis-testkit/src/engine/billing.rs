@@ -27,8 +27,9 @@ pub(crate) struct Commitment {
 }
 
 impl Billing {
-    fn is_enabled(&self) -> bool {
-        self.started_millis.is_some() && self.ends_millis.is_none()
+    /// Whether it holds: until its end, where one was asked for.
+    fn is_enabled(&self, now_millis: u64) -> bool {
+        self.started_millis.is_some() && self.ends_millis.is_none_or(|ends| ends > now_millis)
     }
 
     fn at(&self, now_millis: u64) -> Commitment {
@@ -46,9 +47,9 @@ impl Billing {
     fn set(&mut self, enabled: bool, now_millis: u64) {
         if enabled && self.ends_millis.is_some_and(|ends| ends > now_millis) {
             self.ends_millis = None;
-        } else if enabled && !self.is_enabled() {
+        } else if enabled && !self.is_enabled(now_millis) {
             *self = Self { started_millis: Some(now_millis), ends_millis: None };
-        } else if !enabled && self.is_enabled() {
+        } else if !enabled && self.ends_millis.is_none() {
             self.ends_millis = self.started_millis.map(|started| now_millis.max(started + COMMITMENT_MILLIS));
         }
     }
@@ -65,12 +66,12 @@ impl Account {
     }
 
     /// Whether the account may use what is for those with a commitment (on-demand advantage).
-    pub(super) fn has_advantage(&self) -> bool {
-        self.billing.is_enabled()
+    pub(super) fn has_advantage(&self, now: SystemTime) -> bool {
+        self.billing.is_enabled(unix_millis(now))
     }
 
-    pub(super) fn require_commitment(&self) -> Result<(), ServiceError> {
-        if self.billing.is_enabled() {
+    pub(super) fn require_commitment(&self, now: SystemTime) -> Result<(), ServiceError> {
+        if self.has_advantage(now) {
             return Ok(());
         }
         let account = &self.place.account;

@@ -93,16 +93,20 @@ pub(crate) struct ConsumerPage {
 
 /// The consumers of a stream, by name.
 #[derive(Debug, Default)]
-pub(super) struct Consumers(BTreeMap<String, Consumer>);
+pub(super) struct Consumers {
+    by_name: BTreeMap<String, Consumer>,
+    /// When the last one of each name was made, so that no two have one ARN.
+    last_created_secs: BTreeMap<String, u64>,
+}
 
 impl Consumers {
     pub(super) fn count(&self) -> usize {
-        self.0.len()
+        self.by_name.len()
     }
 
     /// Carries out what is due.
     pub(super) fn settle(&mut self, now_millis: u64) {
-        self.0.retain(|_, consumer| match consumer.life {
+        self.by_name.retain(|_, consumer| match consumer.life {
             Life::Deleting { until_millis } => until_millis > now_millis,
             Life::Creating { until_millis } => {
                 if until_millis <= now_millis {
@@ -115,7 +119,7 @@ impl Consumers {
     }
 
     fn creating(&self) -> usize {
-        self.0.values().filter(|consumer| matches!(consumer.life, Life::Creating { .. })).count()
+        self.by_name.values().filter(|consumer| matches!(consumer.life, Life::Creating { .. })).count()
     }
 }
 
@@ -143,7 +147,7 @@ impl Stream {
         now_millis: u64,
         creating: Duration,
     ) -> Result<ConsumerView, ServiceError> {
-        if self.consumers.0.contains_key(name) {
+        if self.consumers.by_name.contains_key(name) {
             let (stream, account) = (self.name(), self.arn.account());
             return Err(ServiceError::in_use(format!(
                 "Consumer {name} of stream {stream} under account {account} already exists."
@@ -151,16 +155,19 @@ impl Stream {
         }
         tags::check_new(tags, &format!("consumer {name}"))?;
         let life = Life::Creating { until_millis: due(now_millis, creating) };
-        let consumer = Consumer { created_millis: now_millis, life, tags: Tags::new(tags.clone()), policy: None };
+        let earlier = self.consumers.last_created_secs.get(name).map_or(0, |secs| (secs + 1) * 1000);
+        let created_millis = now_millis.max(earlier);
+        self.consumers.last_created_secs.insert(name.to_owned(), created_millis / 1000);
+        let consumer = Consumer { created_millis, life, tags: Tags::new(tags.clone()), policy: None };
         let view = self.consumer_view(name, &consumer);
-        self.consumers.0.insert(name.to_owned(), consumer);
+        self.consumers.by_name.insert(name.to_owned(), consumer);
         self.consumers.settle(now_millis);
         Ok(view)
     }
 
     fn consumer(&mut self, consumer: &ConsumerRef) -> Result<&mut Consumer, ServiceError> {
         let arn = self.arn.clone();
-        let found = self.consumers.0.get_mut(&consumer.name);
+        let found = self.consumers.by_name.get_mut(&consumer.name);
         let is_meant = |it: &&mut Consumer| consumer.created_secs.is_none_or(|secs| it.created_millis / 1000 == secs);
         found.filter(is_meant).ok_or_else(|| {
             let (name, stream, account) = (&consumer.name, arn.name(), arn.account());
@@ -169,7 +176,7 @@ impl Stream {
     }
 
     fn consumer_page(&self, after: Option<&str>, limit: usize, now_millis: u64) -> ConsumerPage {
-        let later = self.consumers.0.iter().filter(|(name, _)| after.is_none_or(|after| name.as_str() > after));
+        let later = self.consumers.by_name.iter().filter(|(name, _)| after.is_none_or(|after| name.as_str() > after));
         let limit = limit.min(MAX_PAGE);
         let mut consumers: Vec<_> =
             later.take(limit + 1).map(|(name, consumer)| self.consumer_view(name, consumer)).collect();
@@ -185,7 +192,7 @@ impl Stream {
                 value: 0,
                 stream: self.name().clone(),
             };
-            format!("{}:{last}", token.encode(Purpose::ConsumerPage, self.arn.account()))
+            format!("{}:{last}", token.encode(Purpose::ConsumerPage, &self.secret))
         });
         ConsumerPage { consumers, next_token }
     }
@@ -200,7 +207,7 @@ impl Account {
         tags: &BTreeMap<String, String>,
     ) -> Result<ConsumerView, ServiceError> {
         let (limits, creating) = (self.settings.limits.clone(), self.settings.delays.creating);
-        let most = limits.consumer_quota(self.has_advantage());
+        let most = limits.consumer_quota(self.has_advantage(now));
         let stream = self.stream(now, stream)?;
         stream.require_active()?;
         let refuse = |problem: String| Err(ServiceError::limit_exceeded(problem));
@@ -221,7 +228,7 @@ impl Account {
     ) -> Result<ConsumerView, ServiceError> {
         let stream = self.stream(now, &consumer.stream)?;
         stream.consumer(consumer)?;
-        let found = stream.consumers.0.get(&consumer.name);
+        let found = stream.consumers.by_name.get(&consumer.name);
         found.map(|found| stream.consumer_view(&consumer.name, found)).ok_or_else(ServiceError::internal_failure)
     }
 
@@ -258,7 +265,7 @@ impl Account {
         let now_millis = unix_millis(now);
         let invalid = || ServiceError::invalid_argument("Invalid NextToken.");
         let (token, after) = token.rsplit_once(':').ok_or_else(invalid)?;
-        let token = listing::read_token(token, Purpose::ConsumerPage, &self.place.account, now_millis)?;
+        let token = listing::read_token(token, Purpose::ConsumerPage, &self.secret, now_millis)?;
         let stream = self.stream(now, stream)?;
         require_settled(stream)?;
         if token.stream != *stream.name() || token.stream_created_millis != stream.created_millis {

@@ -11,7 +11,7 @@ use super::iterators::{self, IteratorType, Position};
 use super::limits::Limits;
 use super::records::{PutEntry, ReadRecord};
 use super::sequence::ServiceNumber;
-use super::settings::{Distribution, StreamMode};
+use super::settings::Distribution;
 use super::shards::Shard;
 use super::streams::Stream;
 
@@ -46,7 +46,7 @@ pub(crate) struct GetRecordsReply {
 }
 
 impl Account {
-    /// Puts the entries in their order; `fails(index)` names the error of an entry that is not to be applied.
+    /// Puts the entries in their order, those of a `batch` or one alone; `fails(index)` names the error of an entry that is not to be applied.
     ///
     /// # Errors
     /// The request as a whole; what is wrong with one entry is its outcome.
@@ -55,17 +55,19 @@ impl Account {
         now: SystemTime,
         stream: &StreamRef,
         entries: &mut [PutEntry],
+        batch: bool,
         fails: impl Fn(usize) -> Option<ServiceError>,
     ) -> Result<Vec<PutOutcome>, ServiceError> {
         let settings = Arc::clone(&self.settings);
-        let stream = self.stream_for(now, stream, entries)?;
+        let stream = self.stream_for(now, stream, entries, batch)?;
         let now_millis = unix_millis(now);
+        let mut too_slow = None;
         let targets: Vec<Result<u32, ServiceError>> = entries
             .iter()
             .enumerate()
             .map(|(index, entry)| match fails(index) {
                 Some(error) => Err(error),
-                None => admit(stream, &settings.limits, entry, now_millis),
+                None => admit(stream, &settings.limits, entry, now_millis, &mut too_slow),
             })
             .collect();
         detach_if_few(entries, &targets);
@@ -74,7 +76,7 @@ impl Account {
             .zip(&targets)
             .map(|(entry, target)| target.clone().and_then(|shard| stream.append(shard, entry, now_millis)))
             .collect();
-        if let Some(shard) = throttled_shard(stream, entries, &targets) {
+        if let Some(shard) = too_slow {
             stream.grow(shard, now_millis, settings.delays.updating);
         }
         Ok(outcomes)
@@ -91,8 +93,9 @@ impl Account {
         now: SystemTime,
         stream: &StreamRef,
         entries: &[PutEntry],
+        batch: bool,
     ) -> Result<(), ServiceError> {
-        self.stream_for(now, stream, entries).map(|_| ())
+        self.stream_for(now, stream, entries, batch).map(|_| ())
     }
 
     /// The stream that takes the entries.
@@ -101,9 +104,10 @@ impl Account {
         now: SystemTime,
         stream: &StreamRef,
         entries: &[PutEntry],
+        batch: bool,
     ) -> Result<&mut Stream, ServiceError> {
         let stream = self.usable_stream(now, stream)?;
-        require_keys(stream, entries)?;
+        require_keys(stream, entries, batch)?;
         require_record_sizes(stream, entries)?;
         Ok(stream)
     }
@@ -138,7 +142,6 @@ impl Account {
         start: &Result<IteratorType, ServiceError>,
     ) -> Result<String, ServiceError> {
         let (settings, now_millis) = (Arc::clone(&self.settings), unix_millis(now));
-        let account = Arc::clone(&self.place.account);
         let shard_id = self.shard_id(stream, shard_id)?;
         let found = self.stream_with_shard(now, stream, &shard_id)?;
         if let Some(shard) = found.find_shard(&shard_id).map(|shard| shard.index) {
@@ -151,7 +154,7 @@ impl Account {
             shard_index,
             from_index,
         };
-        Ok(position.encode(&account, now_millis))
+        Ok(position.encode(&found.secret, now_millis))
     }
 
     /// Refuses an iterator that could not be given, without counting the call.
@@ -213,7 +216,7 @@ impl Account {
         iterator: &str,
     ) -> Result<(&mut Stream, Position), ServiceError> {
         let account = Arc::clone(&self.place.account);
-        let mut position = Position::decode(iterator, &account, now)?;
+        let mut position = Position::decode(iterator, &self.secret, now)?;
         if let Some(stream) = stream.filter(|stream| stream.name != position.stream) {
             return Err(ServiceError::invalid_argument(format!(
                 "StreamARN of stream {} was given with a ShardIterator of another stream.",
@@ -239,12 +242,12 @@ impl Account {
 
     /// The stream that an iterator reads from, if the iterator is one of ours.
     pub(crate) fn stream_of_iterator(&self, iterator: &str, now: SystemTime) -> Option<kinesis_core::StreamName> {
-        Position::decode(iterator, &self.place.account, now).ok().map(|position| position.stream)
+        Position::decode(iterator, &self.secret, now).ok().map(|position| position.stream)
     }
 
     /// The shard that an iterator reads from, if the iterator is one of ours.
     pub(crate) fn shard_of_iterator(&self, iterator: &str, now: SystemTime) -> Option<ShardId> {
-        let position = Position::decode(iterator, &self.place.account, now).ok()?;
+        let position = Position::decode(iterator, &self.secret, now).ok()?;
         Some(ShardId::from_index(u64::from(position.shard_index)))
     }
 }
@@ -268,7 +271,6 @@ impl Stream {
     }
 
     fn read(&mut self, position: &Position, limit: usize, limits: &Limits, now_millis: u64) -> Option<GetRecordsReply> {
-        let account = self.arn.account().to_owned();
         let shard = self.shard_mut(position.shard_index)?;
         let read = shard.log.read(position.from_index, limit);
         let (size_bytes, next_index, next_arrived) = (read.size_bytes, read.next_index, read.next_arrived_millis);
@@ -283,7 +285,7 @@ impl Stream {
             records,
             millis_behind_latest: next_arrived
                 .map_or(0, |arrived| now_millis.saturating_sub(behind_since.unwrap_or(arrived)).max(1)),
-            next_iterator: (!ended).then(|| next.encode(&account, now_millis)),
+            next_iterator: (!ended).then(|| next.encode(&self.secret, now_millis)),
             child_shards: if ended { self.children_of(shard) } else { Vec::new() },
         })
     }
@@ -325,9 +327,9 @@ impl Stream {
     }
 
     fn trim_shard(&mut self, shard: u32, now_millis: u64) {
-        let horizon = self.horizon_millis(now_millis);
+        let kept_from_millis = self.kept_from_millis(now_millis);
         if let Some(shard) = self.shard_mut(shard) {
-            shard.log.trim(horizon);
+            shard.log.trim_before(kept_from_millis);
         }
     }
 
@@ -348,8 +350,14 @@ impl Stream {
     }
 }
 
-/// The shard that takes an entry, if its limits allow it.
-fn admit(stream: &mut Stream, limits: &Limits, entry: &PutEntry, now_millis: u64) -> Result<u32, ServiceError> {
+/// The shard that takes an entry, if its limits allow it; the first that is `too_slow` is noted.
+fn admit(
+    stream: &mut Stream,
+    limits: &Limits,
+    entry: &PutEntry,
+    now_millis: u64,
+    too_slow: &mut Option<u32>,
+) -> Result<u32, ServiceError> {
     // The open shards cover the whole key space.
     let shard = target(stream, entry).ok_or_else(ServiceError::internal_failure)?;
     if stream.settings.distribution == Distribution::Auto {
@@ -357,8 +365,11 @@ fn admit(stream: &mut Stream, limits: &Limits, entry: &PutEntry, now_millis: u64
     }
     stream.trim_shard(shard, now_millis);
     let size_bytes = entry.body.size_bytes();
-    stream.meter(shard, |meters| meters.admit_write(limits, size_bytes, now_millis))?;
-    Ok(shard)
+    let admitted = stream.meter(shard, |meters| meters.admit_write(limits, size_bytes, now_millis));
+    if admitted.is_err() {
+        too_slow.get_or_insert(shard);
+    }
+    admitted.map(|()| shard)
 }
 
 /// The shard whose turn it is, or whose range holds the key.
@@ -369,25 +380,13 @@ fn target(stream: &Stream, entry: &PutEntry) -> Option<u32> {
     }
 }
 
-/// A shard that refused an entry for its rate, if the stream can grow for it.
-fn throttled_shard(stream: &Stream, entries: &[PutEntry], targets: &[Result<u32, ServiceError>]) -> Option<u32> {
-    if stream.settings.mode != StreamMode::OnDemand {
-        return None;
-    }
-    let throttled = |target: &Result<u32, ServiceError>| {
-        target.as_ref().is_err_and(|error| error.code() == "ProvisionedThroughputExceededException")
-    };
-    let at = targets.iter().position(throttled)?;
-    target(stream, &entries[at])
-}
-
 /// Refuses records without a partition key where that decides on the shard.
-fn require_keys(stream: &Stream, entries: &[PutEntry]) -> Result<(), ServiceError> {
+fn require_keys(stream: &Stream, entries: &[PutEntry], batch: bool) -> Result<(), ServiceError> {
     let missing = entries.iter().position(|entry| entry.body.partition_key().is_none());
     let Some(index) = missing.filter(|_| stream.settings.distribution == Distribution::UserPartitionKey) else {
         return Ok(());
     };
-    let path = if entries.len() == 1 { String::new() } else { format!("records.{}.member.", index + 1) };
+    let path = if batch { format!("records.{}.member.", index + 1) } else { String::new() };
     Err(ServiceError::validation(format!(
         "1 validation error detected: Value null at '{path}partitionKey' failed to satisfy constraint: Member must not \
          be null"
@@ -455,7 +454,7 @@ mod tests {
     fn put(engine: &mut Account, stream: &StreamRef, millis: u64, count: usize) -> Vec<PutOutcome> {
         let mut entries = entries(b"k1k2k3k4", 4);
         entries.truncate(count);
-        engine.put(from_unix_millis(millis), stream, &mut entries, |_| None).unwrap()
+        engine.put(from_unix_millis(millis), stream, &mut entries, true, |_| None).unwrap()
     }
 
     #[test]
@@ -490,7 +489,7 @@ mod tests {
             let mut entries = entries(b"k1k2k3k4", 4);
             let buffer = entries[3].body.data().as_ptr();
             engine
-                .put(from_unix_millis(T), &stream, &mut entries, |index| failing.contains(&index).then(error))
+                .put(from_unix_millis(T), &stream, &mut entries, true, |index| failing.contains(&index).then(error))
                 .unwrap();
             assert_eq!(entries[3].body.data().as_ptr() == buffer, shares, "{failing:?} failed");
         }

@@ -195,7 +195,7 @@ impl Bucket {
     }
 
     fn has(&self, rate: u64, cost: u64) -> bool {
-        self.tokens >= thousandths(cost).min(capacity(rate))
+        rate > 0 && self.tokens >= thousandths(cost).min(capacity(rate))
     }
 
     fn spend(&mut self, cost: u64) {

@@ -80,7 +80,7 @@ pub(super) fn first_page(
     max_results: usize,
     now_millis: u64,
 ) -> Result<ShardPage, ServiceError> {
-    let horizon = stream.horizon_millis(now_millis).max(stream.created_millis);
+    let horizon = stream.kept_from_millis(now_millis).saturating_sub(1).max(stream.created_millis);
     let not_in_future = |millis: u64| {
         if millis > now_millis {
             return Err(ServiceError::invalid_argument(format!(
@@ -151,7 +151,7 @@ fn page(stream: &Stream, selection: Selection, after: Option<u32>, max_results: 
             value,
             stream: stream.name().clone(),
         };
-        token.encode(Purpose::ShardPage, stream.arn.account())
+        token.encode(Purpose::ShardPage, &stream.secret)
     });
     ShardPage { shards, next_token }
 }

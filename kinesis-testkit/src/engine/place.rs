@@ -14,6 +14,11 @@ impl Place {
         Self { account: account.into(), region: region.into() }
     }
 
+    /// What keeps tokens of one place out of all others.
+    pub(crate) fn secret(&self) -> Arc<str> {
+        format!("{}/{}", self.account, self.region).into()
+    }
+
     pub(crate) fn names(&self) -> (&str, &str) {
         (&self.account, &self.region)
     }

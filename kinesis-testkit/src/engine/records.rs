@@ -131,9 +131,9 @@ impl RecordLog {
         self.last_arrived_millis
     }
 
-    /// Drops what arrived at or before `horizon_millis`.
-    pub(super) fn trim(&mut self, horizon_millis: u64) {
-        while let Some(oldest) = self.records.front().filter(|record| record.arrived_millis <= horizon_millis) {
+    /// Drops what arrived before `millis`.
+    pub(super) fn trim_before(&mut self, millis: u64) {
+        while let Some(oldest) = self.records.front().filter(|record| record.arrived_millis < millis) {
             self.size_bytes -= oldest.body.size_bytes();
             self.records.pop_front();
         }
@@ -224,9 +224,9 @@ mod tests {
     }
 
     #[test]
-    fn trimming_keeps_what_arrived_after_the_horizon() {
+    fn trimming_keeps_what_arrived_since() {
         let mut log = log(5);
-        log.trim(1002);
+        log.trim_before(1003);
         assert_eq!((log.len(), log.size_bytes(), log.index_at(0)), (2, 14, Some(9)));
     }
 

@@ -267,12 +267,9 @@ impl Stream {
             SettingChange::Mode { mode: StreamMode::Provisioned, warm_mibps: Some(_) } => {
                 Err(ServiceError::invalid_argument("WarmThroughputMiBps is valid for ON_DEMAND mode only."))
             }
-            SettingChange::WarmThroughput(mibps) | SettingChange::Mode { warm_mibps: Some(mibps), .. }
-                if *mibps > MAX_WARM_MIBPS =>
-            {
-                Err(ServiceError::invalid_argument(format!(
-                    "WarmThroughputMiBps {mibps} exceeds the maximum of {MAX_WARM_MIBPS}."
-                )))
+            SettingChange::WarmThroughput(mibps) | SettingChange::Mode { warm_mibps: Some(mibps), .. } => {
+                check_warm_throughput(*mibps)?;
+                self.check_mode(change)
             }
             SettingChange::Distribution(Distribution::Auto) if mode == StreamMode::Provisioned => {
                 Err(ServiceError::invalid_argument(format!(
@@ -280,6 +277,14 @@ impl Stream {
                      is in PROVISIONED mode."
                 )))
             }
+            _ => self.check_mode(change),
+        }
+    }
+
+    /// Refuses a change to the mode that there is.
+    fn check_mode(&self, change: &SettingChange) -> Result<(), ServiceError> {
+        let (name, account, mode) = (self.name(), self.arn.account(), self.settings.mode);
+        match change {
             SettingChange::Mode { mode: asked, .. } if *asked == mode && self.require_active().is_ok() => {
                 Err(ServiceError::invalid_argument(format!(
                     "Stream {name} under account {account} is already in {} mode.",
@@ -342,6 +347,14 @@ impl Stream {
             "Limit exceeded for stream {name} under account {account}: no more {what} in a rolling 24-hour period."
         ))
     }
+}
+
+/// Refuses more than the service keeps a stream ready for.
+pub(super) fn check_warm_throughput(mibps: u32) -> Result<(), ServiceError> {
+    if mibps <= MAX_WARM_MIBPS {
+        return Ok(());
+    }
+    Err(ServiceError::invalid_argument(format!("WarmThroughputMiBps {mibps} exceeds the maximum of {MAX_WARM_MIBPS}.")))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) struct Closed {
 
 /// The shard that a text names: the service reads what stands behind the first hyphen, or the whole where there is
 /// none, as a number (recorded by kinesalite, `db/index.js`).
-pub(super) fn resolve_shard_id(text: &str) -> Option<ShardId> {
+pub(crate) fn resolve_shard_id(text: &str) -> Option<ShardId> {
     let behind = text.split('-').nth(1).filter(|behind| !behind.is_empty());
     let digits = behind.unwrap_or(text);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,12 +1,14 @@
 //! One stream: its life, its shards, where its records go.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kinesis_core::{HashKey, HashKeyRange, Shard as ShardDescription, StreamArn, StreamName, from_unix_millis};
 
 use super::consumers::Consumers;
 use super::error::ServiceError;
+use super::place::Place;
 use super::settings::{DEFAULT_MAX_RECORD_KIB, Distribution, Histories, StreamMode, StreamSettings, WarmThroughput};
 use super::shards::{Parents, Shard};
 use super::tags::Tags;
@@ -98,6 +100,8 @@ enum Life {
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) arn: StreamArn,
+    /// What keeps its tokens out of other places.
+    pub(super) secret: Arc<str>,
     pub(super) created_millis: u64,
     pub(super) settings: StreamSettings,
     pub(super) histories: Histories,
@@ -114,8 +118,8 @@ pub(super) struct Stream {
     /// Closed shards in the order in which retention will remove them.
     pub(super) closed: VecDeque<u32>,
     pub(super) next_shard: u32,
-    /// Where the horizon was moved to by hand: what arrived before is gone.
-    trimmed_before_millis: u64,
+    /// Where the horizon is at least: it was moved there by hand, or stood there when the retention became longer.
+    kept_from_millis: u64,
     /// Whose turn it is where records are distributed evenly.
     pub(super) next_turn: usize,
     /// When an on-demand stream was last made larger for its load.
@@ -131,6 +135,7 @@ impl Stream {
         creating: Duration,
     ) -> Self {
         let mut stream = Self {
+            secret: Place::new(arn.account(), arn.region()).secret(),
             arn,
             created_millis,
             settings: StreamSettings::new(
@@ -150,7 +155,7 @@ impl Stream {
             open_by_range: BTreeMap::new(),
             closed: VecDeque::new(),
             next_shard: 0,
-            trimmed_before_millis: 0,
+            kept_from_millis: 0,
             next_turn: 0,
             grown_millis: 0,
         };
@@ -201,12 +206,15 @@ impl Stream {
             _ => {}
         }
         self.consumers.settle(now_millis);
-        self.forget_expired_shards(now_millis);
+        self.forget_shards_closed_before(self.kept_from_millis(now_millis));
         true
     }
 
     pub(super) fn delete(&mut self, now_millis: u64, deleting: Duration) -> bool {
-        self.life = Life::Deleting { until_millis: due(now_millis, deleting) };
+        // Asking again does not prolong it.
+        if !matches!(self.life, Life::Deleting { .. }) {
+            self.life = Life::Deleting { until_millis: due(now_millis, deleting) };
+        }
         self.settle(now_millis)
     }
 
@@ -221,28 +229,32 @@ impl Stream {
         )))
     }
 
-    /// The time until which retention has removed everything.
-    pub(super) fn horizon_millis(&self, now_millis: u64) -> u64 {
-        let retained = now_millis.saturating_sub(self.settings.retention_hours * 3_600_000);
-        retained.max(self.trimmed_before_millis.saturating_sub(1))
+    /// The time before which retention has removed everything.
+    pub(super) fn kept_from_millis(&self, now_millis: u64) -> u64 {
+        let retention_millis = self.settings.retention_hours * 3_600_000;
+        // What arrived a whole retention ago is gone.
+        now_millis.saturating_add(1).saturating_sub(retention_millis).max(self.kept_from_millis)
     }
 
-    /// Moves the horizon by hand: what arrived before `millis` is gone, and shards that closed before it are too.
+    /// Removes by hand what arrived before `millis`, and the shards that closed before it.
+    ///
+    /// What comes later is kept, in this millisecond too.
     pub(super) fn trim_before(&mut self, millis: u64, now_millis: u64) {
-        self.trimmed_before_millis = self.trimmed_before_millis.max(millis.min(now_millis.saturating_add(1)));
-        self.forget_expired_shards(now_millis);
-        self.trim(now_millis);
+        self.kept_from_millis = self.kept_from_millis.max(millis.min(now_millis));
+        self.forget_shards_closed_before(millis);
+        for shard in self.shards.values_mut() {
+            shard.log.trim_before(millis);
+        }
     }
 
     /// Lets the horizon never go back behind where it is now.
     pub(super) fn keep_horizon(&mut self, now_millis: u64) {
-        self.trimmed_before_millis = self.trimmed_before_millis.max(self.horizon_millis(now_millis) + 1);
+        self.kept_from_millis = self.kept_from_millis(now_millis);
     }
 
-    fn forget_expired_shards(&mut self, now_millis: u64) {
-        let horizon = self.horizon_millis(now_millis);
+    fn forget_shards_closed_before(&mut self, millis: u64) {
         while let Some(index) = self.closed.front() {
-            if self.shards.get(index).is_some_and(|shard| shard.lasted_until(horizon + 1)) {
+            if self.shards.get(index).is_some_and(|shard| shard.lasted_until(millis)) {
                 break;
             }
             self.shards.remove(index);

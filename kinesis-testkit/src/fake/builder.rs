@@ -89,7 +89,7 @@ impl FakeKinesisBuilder {
         self
     }
 
-    /// Limits every shard; no limits by default.
+    /// Limits shards, the control plane, and what an account may have; no limits by default.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -184,12 +184,8 @@ impl FakeKinesisBuilder {
             ClockChoice::Virtual(epoch) => Arc::new(TokioClock::starting_at(epoch)),
             ClockChoice::Given(clock) => clock,
         };
-        let any: Option<StreamName> = "any".parse().ok();
-        let arn = any.map(|name| StreamArn::new(&self.region, &self.account, &name));
-        if !matches!(arn, Some(Ok(_))) {
-            return Err(BuildError::Identity { account: self.account, region: self.region });
-        }
         let place = Place::new(&self.account, &self.region);
+        check_place(&place)?;
         let mut engine = Engine::new(Settings { limits: self.limits, delays: self.delays });
         for (name, shards) in self.streams {
             create(engine.at(&place), clock.now(), &name, shards)
@@ -199,6 +195,17 @@ impl FakeKinesisBuilder {
         let service = Arc::new(Service::new(place.clone(), state, clock, self.latency));
         Ok(FakeKinesis { service, place })
     }
+}
+
+/// Refuses a place that no ARN could name.
+pub(super) fn check_place(place: &Place) -> Result<(), BuildError> {
+    let (account, region) = place.names();
+    let any: Option<StreamName> = "any".parse().ok();
+    let arn = any.map(|name| StreamArn::new(region, account, &name));
+    if matches!(arn, Some(Ok(_))) {
+        return Ok(());
+    }
+    Err(BuildError::Identity { account: account.to_owned(), region: region.to_owned() })
 }
 
 fn create(account: &mut Account, now: SystemTime, name: &str, shards: Option<u32>) -> Result<(), ServiceError> {

@@ -136,12 +136,15 @@ impl State {
             return Err(CredentialsError::provider_error("the provider is down"));
         }
         let lead = self.renewed_before;
-        let good = |expiry: &Option<SystemTime>| expiry.is_none_or(|expiry| now + lead < expiry);
+        let good = |expiry: &Option<SystemTime>| {
+            expiry.is_none_or(|expiry| now.checked_add(lead).is_some_and(|then| then < expiry))
+        };
         if let Some((credentials, _)) = self.current.as_ref().filter(|(_, expiry)| good(expiry)) {
             return Ok(credentials.clone());
         }
         self.issued += 1;
-        let expiry = self.valid_for.map(|duration| now + duration);
+        // As good as for ever where the calendar ends.
+        let expiry = self.valid_for.and_then(|duration| now.checked_add(duration));
         let (id, secret) = (format!("AKIDFAKE{:08}", self.issued), format!("fake-secret-{}", self.issued));
         let credentials = Credentials::new(id, secret, Some("fake-token".to_owned()), expiry, "kinesis-testkit");
         self.current = Some((credentials.clone(), expiry));

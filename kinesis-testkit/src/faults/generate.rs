@@ -128,6 +128,7 @@ impl fmt::Display for FaultClass {
 
 /// The run that a plan is to be generated for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlanShape {
     /// About how many calls of each operation the run makes; faults are spread over them.
     pub calls: u64,
@@ -135,6 +136,13 @@ pub struct PlanShape {
     pub span: Duration,
     /// The streams of the run; without any there are no operator events.
     pub streams: Vec<StreamName>,
+}
+
+impl PlanShape {
+    /// Describes a run by its calls, its time and its streams.
+    pub const fn new(calls: u64, span: Duration, streams: Vec<StreamName>) -> Self {
+        Self { calls, span, streams }
+    }
 }
 
 impl FaultPlan {
@@ -191,7 +199,7 @@ impl Draw<'_> {
     /// Begins a rule somewhere in the run: from a call on, and within a window that ends while there is time left.
     fn somewhere(&mut self, operation: Operation) -> FaultRule {
         let nth = 1 + self.below(self.shape.calls.max(1));
-        let until = self.shape.span * 3 / 4;
+        let until = self.shape.span / 4 * 3;
         let mut rule = FaultRule::on(operation).nth(nth).times(1 + self.below(4)).until(until);
         if self.below(4) == 0 {
             // The first call from some time on, rather than the n-th of all.

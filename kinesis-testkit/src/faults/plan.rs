@@ -92,6 +92,10 @@ impl FaultPlan {
             return Err(ReadPlanError::Version { found: version });
         }
         let Read { rules, .. } = serde_json::from_str(text)?;
+        if let Some(rule) = rules.iter().position(|rule| rule.nth == 0) {
+            let detail = format!("`nth` of rule {rule} is 0: calls are counted from 1");
+            return Err(ReadPlanError::Malformed { detail });
+        }
         Ok(Self { rules })
     }
 }
@@ -102,7 +106,7 @@ impl FakeKinesis {
     /// All windows are counted from now.
     pub fn inject_plan(&self, plan: &FaultPlan) -> Vec<FaultHandle> {
         let mut state = self.service.state.lock();
-        plan.rules.iter().map(|rule| state.faults.inject(rule.clone())).collect()
+        plan.rules.iter().map(|rule| state.faults.inject(rule.clone(), self.place())).collect()
     }
 }
 

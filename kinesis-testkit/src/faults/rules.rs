@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use kinesis_core::{RandomStream, StreamName};
+use kinesis_core::{RandomStream, Randomness, StreamName};
 
 use super::entries::{EntryFault, internal_failure};
 use super::fault::Fault;
 use super::operator::OperatorEvent;
 use super::rule::{FaultHandle, FaultRule, Tally};
+use crate::engine::Place;
 use crate::journal::FaultMark;
 use crate::operation::Operation;
 
 /// What the fake knows of a call when it asks for faults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallFacts<'a> {
+    pub(crate) place: &'a Place,
     pub(crate) operation: Operation,
     pub(crate) stream: Option<&'a StreamName>,
     pub(crate) shard: Option<&'a str>,
@@ -86,8 +88,12 @@ struct Injected {
     /// Counted from 0 over all injections, those that were healed too.
     index: u32,
     rule: FaultRule,
+    /// Whose calls it is about.
+    place: Place,
     at: SystemTime,
     tally: Arc<Tally>,
+    /// Its own, so that a rule more does not move the draws of the others.
+    random: RandomStream,
 }
 
 /// All rules, in the order of their injection.
@@ -97,12 +103,12 @@ pub(crate) struct FaultRules {
     next_index: u32,
     /// What the service's clock showed when it was last asked.
     now: SystemTime,
-    random: RandomStream,
+    randomness: Randomness,
 }
 
 impl FaultRules {
-    pub(crate) const fn new(random: RandomStream) -> Self {
-        Self { rules: Vec::new(), next_index: 0, now: SystemTime::UNIX_EPOCH, random }
+    pub(crate) const fn new(randomness: Randomness) -> Self {
+        Self { rules: Vec::new(), next_index: 0, now: SystemTime::UNIX_EPOCH, randomness }
     }
 
     /// Is told the time, from which the windows of rules that are injected next are counted.
@@ -110,9 +116,16 @@ impl FaultRules {
         self.now = now;
     }
 
-    pub(crate) fn inject(&mut self, rule: FaultRule) -> FaultHandle {
+    pub(crate) fn inject(&mut self, rule: FaultRule, place: &Place) -> FaultHandle {
         let tally = Arc::new(Tally::default());
-        self.rules.push(Injected { index: self.next_index, rule, at: self.now, tally: Arc::clone(&tally) });
+        self.rules.push(Injected {
+            index: self.next_index,
+            rule,
+            place: place.clone(),
+            at: self.now,
+            tally: Arc::clone(&tally),
+            random: self.randomness.stream(&format!("fault-{}", self.next_index)),
+        });
         self.next_index += 1;
         FaultHandle(tally)
     }
@@ -129,26 +142,25 @@ impl FaultRules {
     /// Decides on a call, and counts it.
     pub(crate) fn strike(&mut self, call: &CallFacts<'_>) -> Strike {
         let mut strike = Strike::default();
-        for injected in &self.rules {
-            let Injected { index, rule, at, tally } = injected;
-            if !rule.is_about(call, self.now.duration_since(*at).unwrap_or_default()) {
+        for Injected { index, rule, place, at, tally, random } in &mut self.rules {
+            if place != call.place || !rule.is_about(call, self.now.duration_since(*at).unwrap_or_default()) {
                 continue;
             }
             let seen = tally.seen.fetch_add(1, Ordering::Relaxed) + 1;
             let Some(fault) = rule.fault.as_ref().filter(|_| rule.is_due(seen)) else { continue };
-            // Drawn whatever other rules did, so that a rule more does not move the draws of this one's later calls.
-            if !rule.is_certain() && !rule.strikes_at(self.random.below(1_000_000)) {
+            // Drawn whatever other rules did.
+            if !rule.is_certain() && !rule.strikes_at(random.below(1_000_000)) {
                 continue;
             }
             let mark = FaultMark::new(fault.kind(), *index);
             match fault {
-                Fault::Delay(delay) => strike.delay += *delay,
+                Fault::Delay(delay) => strike.delay = strike.delay.saturating_add(*delay),
                 Fault::Operate(event) => strike.events.push((event.clone(), mark)),
                 fault if strike.fault.is_none() => {
                     strike.fault = Some(fault.clone());
                     strike.mark = Some(mark);
                     if matches!(fault, Fault::FailEntries(_) | Fault::FailMixed(_)) {
-                        strike.salt = self.random.next_u64();
+                        strike.salt = random.next_u64();
                     }
                 }
                 // Another rule struck this call first; this one keeps its count of calls but has not fired.
@@ -163,21 +175,24 @@ impl FaultRules {
 
 #[cfg(test)]
 mod tests {
-    use kinesis_core::Randomness;
-
     use super::*;
 
     fn rules() -> FaultRules {
-        FaultRules::new(Randomness::from_seed(7).stream("fault"))
+        FaultRules::new(Randomness::from_seed(7))
+    }
+
+    fn home() -> &'static Place {
+        static HOME: std::sync::LazyLock<Place> = std::sync::LazyLock::new(|| Place::new("123456789012", "us-east-1"));
+        &HOME
     }
 
     fn call(stored: u64) -> CallFacts<'static> {
-        CallFacts { operation: Operation::PutRecords, stream: None, shard: None, stored }
+        CallFacts { place: home(), operation: Operation::PutRecords, stream: None, shard: None, stored }
     }
 
     fn struck(rule: FaultRule, calls: impl IntoIterator<Item = u64>) -> Vec<bool> {
         let mut rules = rules();
-        rules.inject(rule.fault(Fault::Reset));
+        rules.inject(rule.fault(Fault::Reset), home());
         calls.into_iter().map(|stored| rules.strike(&call(stored)).fault.is_some()).collect()
     }
 
@@ -200,7 +215,7 @@ mod tests {
         let at = |secs: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1000 + secs);
         rules.observe(at(0));
         let [two, five] = [2, 5].map(Duration::from_secs);
-        rules.inject(FaultRule::any().always().after(two).until(five).fault(Fault::Reset));
+        rules.inject(FaultRule::any().always().after(two).until(five).fault(Fault::Reset), home());
         let struck = [0, 1, 2, 4, 5, 100].map(|secs| {
             rules.observe(at(secs));
             rules.strike(&call(0)).fault.is_some()
@@ -212,7 +227,7 @@ mod tests {
     fn a_chance_is_drawn_from_the_seed() {
         let strikes = |probability: f64| {
             let mut rules = rules();
-            rules.inject(FaultRule::any().always().with_probability(probability).fault(Fault::Reset));
+            rules.inject(FaultRule::any().always().with_probability(probability).fault(Fault::Reset), home());
             (0..1000).map(|_| rules.strike(&call(0)).fault.is_some()).collect::<Vec<_>>()
         };
         let count = |probability| strikes(probability).into_iter().filter(|it| *it).count();
@@ -222,11 +237,34 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_more_does_not_move_the_draws_of_another() {
+        let chance = || FaultRule::on(Operation::PutRecords).always().with_probability(0.5).fault(Fault::Reset);
+        let struck = |more: bool| {
+            let mut rules = rules();
+            rules.inject(chance(), home());
+            if more {
+                rules.inject(FaultRule::any().always().with_probability(0.5).fault(Fault::Hang), home());
+            }
+            (0..100).map(|_| rules.strike(&call(0)).fault == Some(Fault::Reset)).collect::<Vec<_>>()
+        };
+        assert_eq!(struck(false), struck(true));
+    }
+
+    #[test]
+    fn a_rule_is_about_the_calls_of_its_place() {
+        let mut rules = rules();
+        let elsewhere = Place::new("123456789012", "eu-west-1");
+        rules.inject(FaultRule::any().always().fault(Fault::Reset), &elsewhere);
+        assert_eq!(rules.strike(&call(0)).fault, None);
+        assert_eq!(rules.strike(&CallFacts { place: &elsewhere, ..call(0) }).fault, Some(Fault::Reset));
+    }
+
+    #[test]
     fn delays_add_up_and_the_first_other_fault_counts() {
         let mut rules = rules();
         let second = Duration::from_secs(1);
         let handles = [Fault::Delay(second), Fault::Hang, Fault::Delay(second), Fault::Reset]
-            .map(|fault| rules.inject(FaultRule::on(Operation::PutRecords).fault(fault)));
+            .map(|fault| rules.inject(FaultRule::on(Operation::PutRecords).fault(fault), home()));
         let strike = rules.strike(&call(0));
         assert_eq!((strike.delay, strike.fault), (2 * second, Some(Fault::Hang)));
         assert_eq!(strike.mark.map(|mark| (mark.kind(), mark.rule())), Some(("hang", 1)));
@@ -236,8 +274,8 @@ mod tests {
     #[test]
     fn a_fault_that_cannot_strike_leaves_the_call_to_others() {
         let mut rules = rules();
-        let empty = rules.inject(FaultRule::any().fault(Fault::EmptyRead));
-        rules.inject(FaultRule::any().fault(Fault::Reset));
+        let empty = rules.inject(FaultRule::any().fault(Fault::EmptyRead), home());
+        rules.inject(FaultRule::any().fault(Fault::Reset), home());
         assert_eq!(rules.strike(&call(0)).fault, Some(Fault::Reset));
         assert_eq!((empty.fired(), empty.seen()), (0, 0));
     }
@@ -245,9 +283,9 @@ mod tests {
     #[test]
     fn an_index_is_not_used_twice() {
         let mut rules = rules();
-        rules.inject(FaultRule::any());
+        rules.inject(FaultRule::any(), home());
         rules.clear();
-        rules.inject(FaultRule::any().fault(Fault::Hang));
+        rules.inject(FaultRule::any().fault(Fault::Hang), home());
         assert_eq!(rules.strike(&call(0)).mark.map(|mark| mark.rule()), Some(1));
     }
 }

@@ -17,6 +17,7 @@ const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 /// How a clock of the service's is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ClockSkew {
     /// It is ahead by that much, so that dates of callers look old.
     #[serde(rename = "ahead_millis")]

@@ -48,6 +48,8 @@ pub enum CallOutcome {
     Reset,
     /// It was never answered, and nothing was applied.
     Hung,
+    /// Its caller gave it up before it was carried out: nothing was applied.
+    Abandoned,
     /// It was not answered, and is applied later; a call of its own tells when and how.
     Deferred,
 }

@@ -51,6 +51,7 @@ impl<'a> CallLine<'a> {
             CallOutcome::Refused(code) => ("refused", Some(code.as_str())),
             CallOutcome::Reset => ("reset", None),
             CallOutcome::Hung => ("hung", None),
+            CallOutcome::Abandoned => ("abandoned", None),
             CallOutcome::Deferred => ("deferred", None),
         };
         Self {
@@ -153,8 +154,8 @@ impl Journal {
     pub fn write_json_lines(&self, mut to: impl io::Write) -> io::Result<()> {
         let mut events = self.events.iter().peekable();
         let mut records = self.records.iter().peekable();
-        for call in &self.calls {
-            while let Some(event) = events.next_if(|event| event.before_call == call.id) {
+        for (index, call) in self.calls.iter().enumerate() {
+            while let Some(event) = events.next_if(|event| event.after_calls <= index) {
                 write_line(&mut to, &EventLine::of(event))?;
             }
             write_line(&mut to, &CallLine::of(call))?;
@@ -162,7 +163,8 @@ impl Journal {
                 write_line(&mut to, &RecordLine::of(record))?;
             }
         }
-        Ok(())
+        // Before a call that is not in the journal yet.
+        events.try_for_each(|event| write_line(&mut to, &EventLine::of(event)))
     }
 
     /// The journal as [`write_json_lines`](Self::write_json_lines) writes it.

@@ -57,7 +57,11 @@ pub(crate) fn apply(
     request: &mut Request,
     fails: impl Fn(usize) -> Option<ServiceError>,
 ) -> Result<Reply, ServiceError> {
-    account.admit_control(now, operation, request.stream().map(|stream| &stream.name))?;
+    let of_page = match request {
+        Request::ListMoreShards { next_token, .. } => account.stream_of_page(next_token),
+        _ => None,
+    };
+    account.admit_control(now, operation, of_page.as_ref().or_else(|| request.stream().map(|stream| &stream.name)))?;
     match request {
         Request::PutRecord { .. }
         | Request::PutRecords { .. }
@@ -100,17 +104,19 @@ fn data_plane(
                 account.check_ordering(now, stream, number)?;
             }
             if *dry_run {
-                account.check_put(now, stream, entries)?;
+                account.check_put(now, stream, entries, false)?;
                 return Err(ServiceError::dry_run());
             }
-            let outcome = account.put(now, stream, entries, |_| None)?.pop();
+            let outcome = account.put(now, stream, entries, false, |_| None)?.pop();
             outcome.unwrap_or_else(|| Err(ServiceError::internal_failure())).map(Reply::Put)
         }
         Request::PutRecords { stream, entries, dry_run: true, .. } => {
-            account.check_put(now, stream, entries)?;
+            account.check_put(now, stream, entries, true)?;
             Err(ServiceError::dry_run())
         }
-        Request::PutRecords { stream, entries, .. } => account.put(now, stream, entries, fails).map(Reply::PutAll),
+        Request::PutRecords { stream, entries, .. } => {
+            account.put(now, stream, entries, true, fails).map(Reply::PutAll)
+        }
         Request::GetRecords { stream, iterator, dry_run: true, .. } => {
             account.check_records(now, stream.as_ref(), iterator)?;
             Err(ServiceError::dry_run())
@@ -238,9 +244,9 @@ fn streams(account: &mut Account, now: SystemTime, request: &Request) -> Result<
             let page = account.list_shards(now, stream, filter.as_ref(), exclusive_start.as_deref(), *max_results)?;
             Ok(Reply::Body(json::shards(&page)))
         }
-        Request::ListMoreShards { next_token, max_results } => {
-            account.list_more_shards(now, next_token, *max_results).map(|page| Reply::Body(json::shards(&page)))
-        }
+        Request::ListMoreShards { stream, next_token, max_results } => account
+            .list_more_shards(now, stream.as_ref(), next_token, *max_results)
+            .map(|page| Reply::Body(json::shards(&page))),
         Request::DescribeLimits => Ok(Reply::Body(json::limits(&account.limits(now)))),
         Request::DescribeAccountSettings => Ok(Reply::Body(json::account_settings(&account.commitment(now)))),
         Request::UpdateAccountSettings { commit } => {

@@ -12,6 +12,8 @@ use super::text::lower_first;
 use crate::engine::ServiceError;
 
 const MAX_REPORTED: usize = 10;
+/// The most of a value that a message repeats: above all that a client sends in earnest.
+const MAX_SHOWN_BYTES: usize = 64 * 1024;
 
 /// Refuses an input, whose types were checked before, that breaks constraints.
 pub(super) fn check(model: &Model, shape: &Shape, input: &Value) -> Result<(), ServiceError> {
@@ -65,7 +67,15 @@ impl Checker<'_> {
     }
 
     fn report_value(&mut self, value: &Value, shape: &Shape, path: &str, constraint: impl Display) {
-        let shown = self.shown(value, shape);
+        if self.problems.len() == MAX_REPORTED {
+            return;
+        }
+        let mut shown = self.shown(value, shape);
+        if shown.len() > MAX_SHOWN_BYTES {
+            let end = (0..=MAX_SHOWN_BYTES).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or_default();
+            shown.truncate(end);
+            shown.push_str("...");
+        }
         self.report(format_args!("'{shown}'"), path, constraint);
     }
 
@@ -100,7 +110,9 @@ impl Checker<'_> {
     }
 
     fn text(&mut self, path: &str, shape: &Shape, value: &Value, text: &str) {
-        if let Some(pattern) = shape.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
+        // A text that is far too long is not searched for what else is wrong.
+        let searched = text.len() <= MAX_SHOWN_BYTES;
+        if let Some(pattern) = shape.pattern.as_ref().filter(|pattern| searched && !pattern.matches(text)) {
             let constraint = format!("Member must satisfy regular expression pattern: {}", pattern.text);
             self.report_value(value, shape, path, constraint);
         }
@@ -180,7 +192,8 @@ impl Checker<'_> {
             Value::Number(_) => integer(value).to_string(),
             Value::Array(items) => {
                 let structure = self.model.of_list(shape).filter(|(_, item)| item.r#type == ShapeType::Structure);
-                let items = items.iter().map(|item| match (structure, item) {
+                // What is cut off later is not written first.
+                let items = items.iter().take(MAX_SHOWN_BYTES).map(|item| match (structure, item) {
                     // The hash code of a Java object: this one was recorded.
                     (Some((name, _)), _) => format!("com.amazonaws.kinesis.v20131202.{name}@c965e310"),
                     (None, Value::String(text)) => text.clone(),
@@ -190,7 +203,7 @@ impl Checker<'_> {
             }
             Value::Object(entries) => {
                 let mut shown = String::from("{");
-                for (index, (key, value)) in entries.iter().enumerate() {
+                for (index, (key, value)) in entries.iter().take(MAX_SHOWN_BYTES).enumerate() {
                     let separator = if index > 0 { ", " } else { "" };
                     let written = write!(shown, "{separator}{key}={}", value.as_str().unwrap_or_default());
                     debug_assert!(written.is_ok(), "text only grows");

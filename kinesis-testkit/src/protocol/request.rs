@@ -47,6 +47,8 @@ pub(crate) enum Request {
         max_results: usize,
     },
     ListMoreShards {
+        /// The stream, where it was named by its ARN.
+        stream: Option<StreamRef>,
         next_token: String,
         max_results: usize,
     },
@@ -177,10 +179,9 @@ impl Request {
             Self::DescribeConsumer(consumer)
             | Self::DeregisterConsumer(consumer)
             | Self::Subscribe { consumer, .. } => Some(&consumer.stream),
-            Self::GetRecords { stream, .. } => stream.as_ref(),
+            Self::GetRecords { stream, .. } | Self::ListMoreShards { stream, .. } => stream.as_ref(),
             Self::CreateStream { .. }
             | Self::ListStreams { .. }
-            | Self::ListMoreShards { .. }
             | Self::DescribeLimits
             | Self::DescribeAccountSettings
             | Self::UpdateAccountSettings { .. }

@@ -21,9 +21,9 @@ impl JumpingClock {
     /// Sets the clock forward, by at most 584 years in all.
     pub(super) fn jump(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        let ahead = self.ahead_nanos.load(Ordering::Relaxed).saturating_add(nanos);
-        // Jumps happen under the state's lock, so that none is lost between load and store.
-        self.ahead_nanos.store(ahead, Ordering::Relaxed);
+        let add = |ahead: u64| Some(ahead.saturating_add(nanos));
+        let added = self.ahead_nanos.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        debug_assert!(added.is_ok(), "the sum is always something");
     }
 }
 

@@ -1,7 +1,6 @@
 //! What operators do to streams between two calls.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kinesis_core::{Shard, ShardId, StreamName};
@@ -18,21 +17,28 @@ impl State {
         for (event, mark) in &admitted.strike.events {
             let at = time;
             let mut event = event.clone();
-            let refused = match &event {
-                OperatorEvent::AdvanceClock(by) => {
-                    if let Some(clock) = &self.clock {
-                        Arc::clone(clock).jump(*by);
-                    }
-                    time = at.checked_add(*by).unwrap_or(at);
-                    // What was put off until a time in between has its turn before the call.
-                    self.settle(time);
-                    None
+            let mut refused = None;
+            if let OperatorEvent::AdvanceClock(by) = &event {
+                if let Some(clock) = &self.clock {
+                    clock.jump(*by);
                 }
-                _ => operate(self.engine.at(place), at, &mut event).err().map(|error| error.code().to_owned()),
-            };
-            if let Some(journal) = &mut self.journal {
-                journal.events.push(JournalEvent { before_call: admitted.id, at, rule: mark.rule(), event, refused });
+                time = at.checked_add(*by).unwrap_or(at);
+            } else {
+                let done = operate(self.engine.at(place), at, &mut event);
+                refused = done.err().map(|error| error.code().to_owned());
             }
+            if let Some(journal) = &mut self.journal {
+                journal.events.push(JournalEvent {
+                    before_call: admitted.id,
+                    after_calls: journal.calls.len(),
+                    at,
+                    rule: mark.rule(),
+                    event,
+                    refused,
+                });
+            }
+            // What was put off until a time in between has its turn before the call.
+            self.settle(time);
         }
         time
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use super::{Admitted, Answer, State, outcome_of, pause};
-use crate::engine::{ServiceError, StoredAt};
+use crate::engine::{ServiceError, StoredAt, resolve_shard_id};
 use crate::faults::{BodyShape, EntryFault, Fault, Unanswered, refuse_signature};
 use crate::journal::{CallOutcome, Delivery};
 use crate::protocol::{Call, Reply, Request, apply};
@@ -26,7 +26,10 @@ impl State {
             }
             Request::GetShardIterator { shard, .. }
             | Request::SplitShard { shard, .. }
-            | Request::MergeShards { shard, .. } => Some(Cow::Borrowed(shard)),
+            | Request::MergeShards { shard, .. } => {
+                // The service reads an id by its number alone.
+                Some(resolve_shard_id(shard).map_or(Cow::Borrowed(shard), |id| Cow::Owned(id.as_str().to_owned())))
+            }
             _ => None,
         }
     }

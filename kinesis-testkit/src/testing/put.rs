@@ -181,10 +181,7 @@ impl Put<'_> {
                 Err(error) if is_throttle(&error) => error.code().unwrap_or_default().to_owned(),
                 Err(error) => return Err(self.failed(error)),
             };
-            if missing.len() < before {
-                attempts = 0;
-            }
-            attempts += 1;
+            attempts = if missing.len() < before { 0 } else { attempts + 1 };
             if attempts >= MAX_ATTEMPTS {
                 return Err(self.refused(attempts, code));
             }

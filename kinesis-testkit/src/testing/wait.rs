@@ -55,7 +55,7 @@ pub async fn eventually<T>(
     within: Duration,
     mut condition: impl AsyncFnMut() -> Option<T>,
 ) -> Result<T, NotInTime> {
-    let deadline = Instant::now() + within;
+    let deadline = deadline(within);
     let mut interval = FIRST_INTERVAL;
     let mut checks = 0;
     loop {
@@ -69,6 +69,12 @@ pub async fn eventually<T>(
         sleep(interval.min(deadline - Instant::now())).await;
         interval = (2 * interval).min(LONGEST_INTERVAL);
     }
+}
+
+/// The end of a wait; one that is beyond all calendars ends in thirty years.
+fn deadline(within: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(within).unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 86_400))
 }
 
 /// A stream that did not become active.

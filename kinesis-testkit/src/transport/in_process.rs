@@ -51,6 +51,7 @@ impl HttpConnector for InProcess {
             drop(request);
             match service.answer_signed(call, signed_at).await {
                 Answer::Reply(reply) if cut_before_body(&reply) => Err(broken("no byte of the body to cut off")),
+                Answer::Reply(reply) if stalls_before_body(&reply) => std::future::pending().await,
                 Answer::Reply(reply) => response(reply),
                 Answer::Broken(reason) => Err(broken(reason)),
                 Answer::Silence => std::future::pending().await,
@@ -66,6 +67,11 @@ fn broken(reason: &'static str) -> ConnectorError {
 /// Whether the connection is to break within a body that is empty, which leaves only the headers to lose.
 pub(crate) fn cut_before_body(reply: &HttpReply) -> bool {
     reply.body.is_empty() && matches!(reply.shape, BodyShape::Cut { .. })
+}
+
+/// Whether a body that is empty is to stall, which leaves only the headers to keep back.
+pub(crate) fn stalls_before_body(reply: &HttpReply) -> bool {
+    reply.body.is_empty() && matches!(reply.shape, BodyShape::Stall { .. })
 }
 
 fn response(reply: HttpReply) -> Result<HttpResponse, ConnectorError> {

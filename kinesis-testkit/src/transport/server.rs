@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::body::ReplyBody;
-use super::in_process::{CONTENT_TYPE, cut_before_body, http_date};
+use super::in_process::{CONTENT_TYPE, cut_before_body, http_date, stalls_before_body};
 use crate::fake::FakeKinesis;
 use crate::faults::parse_amazon_date;
 use crate::protocol::Signature;
@@ -155,6 +155,7 @@ async fn respond(service: Arc<Service>, request: Request<Incoming>) -> Result<Re
         Answer::Reply(reply) if cut_before_body(&reply) => {
             Err(io::Error::new(io::ErrorKind::ConnectionReset, "no byte of the body to cut off"))
         }
+        Answer::Reply(reply) if stalls_before_body(&reply) => std::future::pending().await,
         Answer::Reply(reply) => Ok(response(reply)),
         Answer::Broken(reason) => Err(io::Error::new(io::ErrorKind::ConnectionReset, reason)),
         Answer::Silence => std::future::pending().await,

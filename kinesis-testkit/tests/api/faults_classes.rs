@@ -226,7 +226,7 @@ async fn a_plan_is_injected_and_strikes() {
 async fn survives(seed: u64) {
     let (fake, client) = fake(2);
     let classes: Vec<FaultClass> = FaultClass::ALL.iter().copied().filter(|class| *class != FaultClass::F10).collect();
-    let shape = PlanShape { calls: 10, span: Duration::from_secs(120), streams: vec![STREAM.parse().unwrap()] };
+    let shape = PlanShape::new(10, Duration::from_secs(120), vec![STREAM.parse().unwrap()]);
     fake.inject_plan(&FaultPlan::generate(seed, &classes, &shape));
     for n in 0..20u32 {
         let attempts = async {

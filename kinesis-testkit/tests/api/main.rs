@@ -1,6 +1,8 @@
 //! What a user of the fake sees, through the SDK's own client.
 
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod faults_bodies;

@@ -90,7 +90,7 @@ async fn rates_count_per_stream_where_the_documentation_says_so_and_can_be_set()
         assert_eq!(admitted(&fake, operation, r#"{"StreamName":"b"}"#, 5).await, second, "{operation}");
     }
     assert_eq!(admitted(&fake, "ListStreams", "{}", 50).await, 50, "all other rates are off");
-    let elsewhere = fake.in_region("eu-west-1");
+    let elsewhere = fake.in_region("eu-west-1").unwrap();
     assert_eq!(admitted(&elsewhere, "DescribeStream", r#"{"StreamName":"a"}"#, 5).await, 2);
 }
 
@@ -112,7 +112,7 @@ async fn no_more_than_five_streams_are_created_at_once() {
 async fn an_account_has_its_regions_shards_and_fifty_on_demand_streams() {
     let fake = aws().build();
     for (region, quota) in [("us-east-1", 20_000), ("us-west-2", 20_000), ("eu-west-1", 20_000), ("eu-north-1", 6000)] {
-        let client = fake.in_region(region).client();
+        let client = fake.in_region(region).unwrap().client();
         let create = |name: &str, shards: i32| client.create_stream().stream_name(name).shard_count(shards).send();
         create("all", quota - 1).await.unwrap();
         create("last", 1).await.unwrap();

@@ -136,7 +136,10 @@ async fn records_are_spread_evenly_where_keys_do_not_count() {
     let missing = client.put_records().stream_name(STREAM).records(without_key).send().await;
     let (code, message) = refusal(missing);
     assert_eq!(code, "ValidationException");
-    assert!(message.contains("at 'partitionKey' failed to satisfy constraint: Member must not be null"), "{message}");
+    assert!(
+        message.contains("at 'records.1.member.partitionKey' failed to satisfy constraint: Member must not be null"),
+        "{message}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,8 +172,8 @@ async fn an_on_demand_stream_grows_where_it_is_too_slow_and_is_not_resharded_by_
 async fn accounts_and_regions_have_streams_of_their_own() {
     let (fake, client) = fake(1);
     put_at(&client, 0, "home").await;
-    let elsewhere = fake.in_region("eu-west-1");
-    let theirs = fake.in_account("000000000007");
+    let elsewhere = fake.in_region("eu-west-1").unwrap();
+    let theirs = fake.in_account("000000000007").unwrap();
     assert_eq!((elsewhere.region().as_str(), theirs.account().as_str()), ("eu-west-1", "000000000007"));
     for other in [&elsewhere, &theirs] {
         let client = other.client();

@@ -1,12 +1,16 @@
 //! Requests that carry records: one copy from the request's base64 into the buffer that is stored.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use kinesis_core::HashKey;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::Request;
@@ -35,6 +39,61 @@ impl Text<'_> {
     }
 }
 
+/// A structure that is written as an object: serde's derive would take an array, too.
+#[derive(Debug)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// The entries of a request: no more are read than it may have, whatever it claims.
+#[derive(Debug, Default)]
+struct Entries<'a>(Vec<Entry<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(EntriesVisitor(PhantomData))
+    }
+}
+
+struct EntriesVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for EntriesVisitor<'a> {
+    type Value = Entries<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {MAX_ENTRIES} records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(Object(entry)) = list.next_element()? {
+            if entries.len() == MAX_ENTRIES {
+                return Err(A::Error::invalid_length(MAX_ENTRIES + 1, &self));
+            }
+            entries.push(entry);
+        }
+        Ok(Entries(entries))
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Entry<'a> {
@@ -51,7 +110,7 @@ struct Entry<'a> {
 #[serde(rename_all = "PascalCase")]
 struct PutRecords<'a> {
     #[serde(borrow)]
-    records: Option<Vec<Entry<'a>>>,
+    records: Option<Entries<'a>>,
     stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
     stream_arn: Option<String>,
@@ -79,10 +138,10 @@ struct PutRecord<'a> {
 pub(super) fn put_records(body: &[u8]) -> Result<Request, ServiceError> {
     let fits = |input: &PutRecords<'_>| {
         input.records.as_ref().is_some_and(|records| {
-            (1..=MAX_ENTRIES).contains(&records.len()) && records.iter().all(Entry::certainly_fits)
+            (1..=MAX_ENTRIES).contains(&records.0.len()) && records.0.iter().all(Entry::certainly_fits)
         }) && names_certainly_fit([&input.stream_name, &input.stream_arn, &input.stream_id])
     };
-    if let Some(input) = serde_json::from_slice(body).ok().filter(fits) {
+    if let Some(input) = fast(body).filter(fits) {
         return put_records_of(input);
     }
     let value = checked(Operation::PutRecords, body)?;
@@ -95,11 +154,16 @@ pub(super) fn put_record(body: &[u8]) -> Result<Request, ServiceError> {
             && input.sequence_number_for_ordering.is_none()
             && names_certainly_fit([&input.stream_name, &input.stream_arn, &input.stream_id])
     };
-    if let Some(input) = serde_json::from_slice(body).ok().filter(fits) {
+    if let Some(input) = fast(body).filter(fits) {
         return put_record_of(input);
     }
     let value = checked(Operation::PutRecord, body)?;
     put_record_of(PutRecord::deserialize(&value).map_err(|_| ServiceError::serialization(""))?)
+}
+
+/// The fast way, without a tree between.
+fn fast<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    serde_json::from_slice::<Object<T>>(body).ok().map(|Object(input)| input)
 }
 
 /// The slow way, for what may break a constraint: the service model decides, and words the refusal.
@@ -133,7 +197,7 @@ fn names_certainly_fit([name, arn, id]: [&Option<String>; 3]) -> bool {
 }
 
 fn put_records_of(input: PutRecords<'_>) -> Result<Request, ServiceError> {
-    let (entries, refusal) = decode(&input.records.unwrap_or_default())?;
+    let (entries, refusal) = decode(&input.records.unwrap_or_default().0)?;
     let stream = stream_ref(input.stream_name.as_deref(), input.stream_arn.as_deref())?;
     let size_bytes: u64 = entries.iter().map(|entry| entry.body.size_bytes()).sum();
     if size_bytes > MAX_REQUEST_BYTES {

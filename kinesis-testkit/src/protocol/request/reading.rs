@@ -25,7 +25,7 @@ pub(super) fn list_shards(input: &Input) -> Result<Request, ServiceError> {
         });
     };
     let beside_token = [
-        ("StreamName", stream.is_some()),
+        ("StreamName", input.has("StreamName")),
         ("StreamCreationTimestamp", input.millis("StreamCreationTimestamp").is_some()),
         ("ExclusiveStartShardId", input.text("ExclusiveStartShardId").is_some()),
         ("ShardFilter", filter.is_some()),
@@ -33,7 +33,7 @@ pub(super) fn list_shards(input: &Input) -> Result<Request, ServiceError> {
     if let Some((name, _)) = beside_token.into_iter().find(|(_, given)| *given) {
         return Err(ServiceError::invalid_argument(format!("NextToken and {name} cannot be provided together.")));
     }
-    Ok(Request::ListMoreShards { next_token: next_token.to_owned(), max_results })
+    Ok(Request::ListMoreShards { stream, next_token: next_token.to_owned(), max_results })
 }
 
 fn shard_filter(input: Option<&Input>) -> Result<Option<ShardFilter>, ServiceError> {

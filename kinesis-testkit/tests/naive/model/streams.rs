@@ -61,8 +61,10 @@ impl Model {
         if !self.streams[stream].consumers.is_empty() && !enforced {
             return refuse("ResourceInUseException");
         }
-        // Decided: a stream can be deleted in every state.
-        self.streams[stream].state = State::Deleting(self.now + self.delays.deleting);
+        // Decided: a stream can be deleted in every state; asking again does not prolong it.
+        if !matches!(self.streams[stream].state, State::Deleting(_)) {
+            self.streams[stream].state = State::Deleting(self.now + self.delays.deleting);
+        }
         self.count("streams deleted");
         self.settle();
         Ok(Answer::Nothing)
