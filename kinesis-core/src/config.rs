@@ -2,11 +2,14 @@
 
 pub mod aws_config_constants;
 pub mod consumer_config_constants;
+pub mod source_config_constants;
 
 #[cfg(feature = "sdk")]
 mod aws;
 #[cfg(feature = "sdk")]
 mod consumer;
+#[cfg(feature = "sdk")]
+mod environment;
 #[cfg(feature = "sdk")]
 mod error;
 #[cfg(feature = "sdk")]
@@ -14,14 +17,21 @@ mod keys;
 #[cfg(feature = "sdk")]
 mod location;
 #[cfg(feature = "sdk")]
+mod notes;
+#[cfg(feature = "sdk")]
 mod reader;
+#[cfg(feature = "sdk")]
+mod span;
 #[cfg(feature = "sdk")]
 mod timestamp;
 
 #[cfg(feature = "sdk")]
 pub use aws::{AwsConfig, AwsConfigBuilder};
 #[cfg(feature = "sdk")]
-pub use consumer::{ConsumerConfig, ConsumerConfigBuilder, StartingPosition};
+pub use consumer::{
+    ConsumerConfig, ConsumerConfigBuilder, EventTimeConfig, FanOutConfig, FanOutRegistration, RecordPublisher,
+    StartingPosition,
+};
 #[cfg(feature = "sdk")]
 pub(crate) use error::Problems;
 #[cfg(feature = "sdk")]

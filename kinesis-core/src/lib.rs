@@ -17,6 +17,8 @@
 //! # Ok::<(), kinesis_core::ParseSequenceNumberError>(())
 //! ```
 //!
+//! [`configuration`] has the table of all keys, and what wins over what.
+//!
 //! Features: `sdk` (default) brings everything that talks to AWS; without it only the vocabulary is left.
 //! `tls-ring` (default) and `tls-aws-lc` choose the TLS provider.
 
@@ -31,6 +33,10 @@ mod random;
 mod stream;
 mod time;
 
+#[cfg_attr(feature = "sdk", doc = include_str!("../docs/configuration.md"))]
+#[cfg_attr(not(feature = "sdk"), doc = "Configuration; with feature `sdk`.")]
+pub mod configuration {}
+
 pub use checkpoint::{CheckpointParticipant, CommitHandle, Epoch, ParticipantError};
 #[cfg(feature = "sdk")]
 pub use client::{
@@ -40,12 +46,12 @@ pub use client::{
 #[cfg(feature = "sdk")]
 pub use config::{
     AwsConfig, AwsConfigBuilder, ConfigError, ConfigErrors, ConfigProblem, ConsumerConfig, ConsumerConfigBuilder,
-    StartingPosition,
+    EventTimeConfig, FanOutConfig, FanOutRegistration, RecordPublisher, StartingPosition,
 };
-pub use config::{aws_config_constants, consumer_config_constants};
+pub use config::{aws_config_constants, consumer_config_constants, source_config_constants};
 #[cfg(feature = "sdk")]
 pub use credentials::{BasicCredentials, CredentialsSource};
-pub use properties::Properties;
+pub use properties::{Properties, PropertiesFileError};
 pub use random::{RandomStream, Randomness};
 pub use stream::{
     HashKey, HashKeyRange, InvertedRangeError, ParseHashKeyError, ParseSequenceNumberError, ParseShardIdError,

@@ -3,6 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+mod java;
+
+pub use java::PropertiesFileError;
+
 /// An ordered map of configuration keys and values, all strings.
 ///
 /// Its `Debug` output hides the values of keys that look secret.

@@ -13,6 +13,7 @@ use crate::config::aws_config_constants::{
 use crate::config::error::{ConfigErrors, Problems};
 use crate::config::keys::{self, AWS_KEYS, USER_AGENT_PREFIX};
 use crate::config::location::{ENDPOINT_SHAPE, REGION_SHAPE, is_endpoint, is_region};
+use crate::config::notes::Notes;
 use crate::config::reader::Reader;
 use crate::credentials::CredentialsSource;
 use crate::properties::Properties;
@@ -23,6 +24,7 @@ const PLACEHOLDER_REGION: &str = "us-east-1";
 
 const SOCKET_TIMEOUT: &str = "aws.clientconfig.socketTimeout";
 const REQUEST_TIMEOUT: &str = "aws.clientconfig.requestTimeout";
+const PRODUCER_PREFIX: &str = "aws.producer.";
 
 /// Which AWS to talk to, as whom, and with what limits.
 ///
@@ -64,7 +66,7 @@ impl AwsConfig {
         keys::check(properties, "aws.", AWS_KEYS, keys::is_open_aws_key, &mut problems);
         let credentials = CredentialsSource::read(properties, &mut problems);
         check_unsupported(properties, &mut problems);
-        warn_of_keys_without_effect(properties);
+        notes(properties).log();
         let builder = AwsConfigBuilder {
             config: Self {
                 region: properties.get(AWS_REGION).map(str::to_owned),
@@ -209,19 +211,26 @@ fn check_unsupported(properties: &Properties, problems: &mut Problems) {
     }
 }
 
-fn warn_of_keys_without_effect(properties: &Properties) {
-    for (key, _) in properties.iter() {
-        let is_foreign = key.starts_with(AWS_CLIENT_CONFIG_PREFIX) && !READ_TIMEOUT_KEYS.contains(&key);
-        if is_foreign || [USER_AGENT_PREFIX, HTTP_CLIENT_MAX_CONCURRENCY].contains(&key) {
-            tracing::warn!(key, "the key is accepted, but has no effect here");
+/// What is understood, but does nothing.
+fn notes(properties: &Properties) -> Notes {
+    let mut notes = Notes::default();
+    let holds = READ_TIMEOUT_KEYS.into_iter().find(|key| properties.contains_key(key)).unwrap_or_default();
+    for (key, value) in properties.iter() {
+        if READ_TIMEOUT_KEYS.contains(&key) {
+            if key != holds {
+                notes.add(key, format!("the key has no effect, because `{holds}` is set and wins"));
+            }
+        } else if key.starts_with(AWS_CLIENT_CONFIG_PREFIX) {
+            notes.add(key, "the setting of the SDK for Java has no counterpart here, and no effect");
+        } else if key.starts_with(PRODUCER_PREFIX) {
+            notes.add(key, "the key is a producer's, and has no effect here");
+        } else if [USER_AGENT_PREFIX, HTTP_CLIENT_MAX_CONCURRENCY].contains(&key) {
+            notes.add(key, "the key is accepted, but has no effect here");
+        } else if key == HTTP_PROTOCOL_VERSION && value == "HTTP1_1" {
+            notes.add(key, "the version of HTTP is negotiated with the service; HTTP1_1 is not enforced");
         }
     }
-    if properties.get(HTTP_PROTOCOL_VERSION) == Some("HTTP1_1") {
-        tracing::warn!(
-            key = HTTP_PROTOCOL_VERSION,
-            "the version of HTTP is negotiated with the service; HTTP1_1 is not enforced"
-        );
-    }
+    notes
 }
 
 #[cfg(test)]
@@ -282,6 +291,36 @@ mod tests {
             .data_timeout(Duration::from_millis(9999))
             .control_timeout(Duration::from_millis(9999));
         assert_eq!(config.client_options(), expected);
+    }
+
+    #[test]
+    fn keys_without_effect_are_noted_and_no_others() {
+        let properties = Properties::from([
+            (AWS_REGION, "us-east-1"),
+            (AWS_ENDPOINT, "http://localhost:4567"),
+            (TRUST_ALL_CERTIFICATES, "false"),
+            (HTTP_PROTOCOL_VERSION, "HTTP1_1"),
+            (HTTP_CLIENT_MAX_CONCURRENCY, "55"),
+            (USER_AGENT_PREFIX, "mine"),
+            (SOCKET_TIMEOUT, "9999"),
+            (REQUEST_TIMEOUT, "8888"),
+            ("aws.clientconfig.gzip", "true"),
+            ("aws.producer.collectionMaxCount", "5"),
+        ]);
+        let notes = notes(&properties);
+        let noted: Vec<_> = properties.iter().map(|(key, _)| key).filter(|key| notes.text(key).is_some()).collect();
+        assert_eq!(
+            noted,
+            [
+                "aws.clientconfig.gzip",
+                REQUEST_TIMEOUT,
+                HTTP_CLIENT_MAX_CONCURRENCY,
+                HTTP_PROTOCOL_VERSION,
+                USER_AGENT_PREFIX,
+                "aws.producer.collectionMaxCount",
+            ]
+        );
+        assert!(notes.text(REQUEST_TIMEOUT).is_some_and(|text| text.contains(SOCKET_TIMEOUT)));
     }
 
     #[test]

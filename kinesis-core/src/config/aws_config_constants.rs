@@ -52,17 +52,26 @@ pub const AWS_WEB_IDENTITY_TOKEN_FILE: &str = "aws.credentials.provider.webIdent
 pub const CUSTOM_CREDENTIALS_PROVIDER_CLASS: &str = "aws.credentials.provider.custom.class";
 
 /// Whether certificates go unchecked; only `false` is supported.
+///
+/// `true` or `false` in any case; default `false`. `true` is refused: add a private authority to the system's
+/// certificates, or use an http endpoint.
 pub const TRUST_ALL_CERTIFICATES: &str = "aws.trust.all.certificates";
 
-/// The version of HTTP: `HTTP2` (default) or `HTTP1_1`; both are negotiated.
+/// The version of HTTP: `HTTP2` or `HTTP1_1`.
+///
+/// Default `HTTP2`. Both are accepted; the version is negotiated with the service.
 pub const HTTP_PROTOCOL_VERSION: &str = "aws.http.protocol.version";
 
-/// The most connections at a time; accepted without effect, since the requests in flight bound them.
+/// The most connections at a time.
+///
+/// A whole number from 0; the reference's default is 10,000. Accepted without effect: the requests in flight bound the
+/// connections.
 pub const HTTP_CLIENT_MAX_CONCURRENCY: &str = "aws.http-client.max-concurrency";
 
-/// The time limit of one attempt of a call, in milliseconds.
+/// The time limit of one attempt of a call.
 ///
-/// Without it the limits of `ClientOptions` hold (10 s), not the 6 minutes of the reference.
+/// Milliseconds from 1 to 2,147,483,647. Without it the limits of `ClientOptions` hold (10 s), not the 6 minutes of the
+/// reference.
 pub const HTTP_CLIENT_READ_TIMEOUT_MILLIS: &str = "aws.http-client.read-timeout";
 
 /// The prefix of settings of the AWS SDK for Java, such as `aws.clientconfig.socketTimeout`.
@@ -71,11 +80,20 @@ pub const HTTP_CLIENT_READ_TIMEOUT_MILLIS: &str = "aws.http-client.read-timeout"
 /// warning.
 pub const AWS_CLIENT_CONFIG_PREFIX: &str = "aws.clientconfig.";
 
-/// The least delay between attempts of the newer source; read by that source alone.
-pub const RETRY_STRATEGY_MIN_DELAY: &str = "retry-strategy.delay.min";
+/// The first bound of the delay between attempts of every polling call.
+///
+/// A duration from 0, such as `300 ms`; the reference's default is 300 ms, here it is that of the call's own keys (such
+/// as `flink.shard.getrecords.backoff.base`), which also win where they are set.
+pub const RETRY_STRATEGY_MIN_DELAY_OPTION: &str = "retry-strategy.delay.min";
 
-/// The greatest delay between attempts of the newer source; read by that source alone.
-pub const RETRY_STRATEGY_MAX_DELAY: &str = "retry-strategy.delay.max";
+/// The last bound of the delay between attempts of every polling call.
+///
+/// A duration from 0; the reference's default is 1 s, here it is that of the call's own keys, which also win where they
+/// are set.
+pub const RETRY_STRATEGY_MAX_DELAY_OPTION: &str = "retry-strategy.delay.max";
 
-/// The most attempts of the newer source; read by that source alone.
-pub const RETRY_STRATEGY_MAX_ATTEMPTS: &str = "retry-strategy.attempts.max";
+/// The most attempts of every polling call, the first included.
+///
+/// A whole number from 1; the reference's default is 50, here it is that of the call's own keys, which also win where
+/// they are set.
+pub const RETRY_STRATEGY_MAX_ATTEMPTS_OPTION: &str = "retry-strategy.attempts.max";

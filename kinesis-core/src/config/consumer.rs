@@ -5,9 +5,18 @@ use std::time::{Duration, SystemTime};
 use crate::client::{Backoff, RetryPolicy};
 use crate::config::aws::AwsConfig;
 use crate::config::consumer_config_constants as keys;
-use crate::config::error::{ConfigErrors, Problems};
+use crate::config::error::ConfigErrors;
+use crate::stream::StreamName;
 
+mod builder;
+mod event_time;
+mod fan_out;
+mod generations;
 mod properties;
+
+pub use builder::ConsumerConfigBuilder;
+pub use event_time::EventTimeConfig;
+pub use fan_out::{FanOutConfig, FanOutRegistration};
 
 /// Where reading starts when there is no checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,9 +30,21 @@ pub enum StartingPosition {
     AtTimestamp(SystemTime),
 }
 
+/// How records are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordPublisher {
+    /// With GetRecords.
+    #[default]
+    Polling,
+    /// With SubscribeToShard (EFO). This version has no enhanced fan-out: the wish is carried, and records are polled.
+    EnhancedFanOut,
+}
+
 /// Where a consumer starts and how it polls.
 ///
-/// The defaults are those of the reference connector (Flink, `ConsumerConfigConstants`).
+/// [`configuration`](crate::configuration) lists the keys. The defaults are those of the reference connector (Flink,
+/// `ConsumerConfigConstants`).
 ///
 /// ```
 /// use kinesis_core::{ConsumerConfig, Properties, StartingPosition};
@@ -47,6 +68,11 @@ pub struct ConsumerConfig {
     get_iterator_retry: RetryPolicy,
     list_shards_retry: RetryPolicy,
     describe_stream_retry: RetryPolicy,
+    record_publisher: RecordPublisher,
+    fan_out: FanOutConfig,
+    event_time: EventTimeConfig,
+    empty_fetch_interval: Option<Duration>,
+    nonempty_fetch_interval: Option<Duration>,
 }
 
 const fn policy(max_retries: u32, base_millis: u64, max_millis: u64, exponent: f64) -> RetryPolicy {
@@ -89,6 +115,11 @@ impl Default for ConsumerConfig {
                 keys::DEFAULT_STREAM_DESCRIBE_BACKOFF_MAX,
                 keys::DEFAULT_STREAM_DESCRIBE_BACKOFF_EXPONENTIAL_CONSTANT,
             ),
+            record_publisher: RecordPublisher::Polling,
+            fan_out: FanOutConfig::default(),
+            event_time: EventTimeConfig::default(),
+            empty_fetch_interval: None,
+            nonempty_fetch_interval: None,
         }
     }
 }
@@ -96,7 +127,7 @@ impl Default for ConsumerConfig {
 impl ConsumerConfig {
     /// Starts a config with the defaults and without AWS settings.
     pub fn builder() -> ConsumerConfigBuilder {
-        ConsumerConfigBuilder { config: Self::default() }
+        ConsumerConfigBuilder::new(Self::default())
     }
 
     /// Which AWS to talk to; nothing where the caller hands in a client of its own.
@@ -148,112 +179,42 @@ impl ConsumerConfig {
     pub const fn describe_stream_retry(&self) -> RetryPolicy {
         self.describe_stream_retry
     }
-}
-
-/// Builds a [`ConsumerConfig`].
-#[derive(Clone, Debug)]
-pub struct ConsumerConfigBuilder {
-    config: ConsumerConfig,
-}
-
-impl ConsumerConfigBuilder {
-    /// Sets which AWS to talk to; needed unless the consumer is handed a client.
-    pub fn aws(mut self, aws: AwsConfig) -> Self {
-        self.config.aws = Some(aws);
-        self
+    /// How records are read.
+    pub const fn record_publisher(&self) -> RecordPublisher {
+        self.record_publisher
     }
 
-    /// Sets where reading starts; [`StartingPosition::Latest`] by default.
-    pub fn starting_position(mut self, position: StartingPosition) -> Self {
-        self.config.starting_position = position;
-        self
+    /// How enhanced fan-out would be used; no effect in this version.
+    pub const fn fan_out(&self) -> &FanOutConfig {
+        &self.fan_out
     }
 
-    /// Sets the most records per GetRecords call, 1 to 10,000; 10,000 by default.
-    pub fn get_records_limit(mut self, records: u32) -> Self {
-        self.config.get_records_limit = records;
-        self
+    /// How event time would be kept; no effect in this version.
+    pub const fn event_time(&self) -> &EventTimeConfig {
+        &self.event_time
     }
 
-    /// Sets the interval of GetRecords calls to a shard, below 300 s; 200 ms by default.
-    pub fn get_records_interval(mut self, interval: Duration) -> Self {
-        self.config.get_records_interval = interval;
-        self
+    /// How long a shard rests after a reply without records, where that is set; no effect in this version.
+    pub const fn empty_fetch_interval(&self) -> Option<Duration> {
+        self.empty_fetch_interval
     }
 
-    /// Sets whether the number of records per call follows their size; off by default.
-    pub fn adaptive_reads(mut self, on: bool) -> Self {
-        self.config.adaptive_reads = on;
-        self
+    /// How long a shard rests after a reply with records, where that is set; no effect in this version.
+    pub const fn nonempty_fetch_interval(&self) -> Option<Duration> {
+        self.nonempty_fetch_interval
     }
 
-    /// Sets the interval of shard discovery; 10 s by default.
-    pub fn discovery_interval(mut self, interval: Duration) -> Self {
-        self.config.discovery_interval = interval;
-        self
-    }
-
-    /// Sets how GetRecords is tried again; 3 retries, 300 ms to 1 s, factor 1.5 by default.
-    pub fn get_records_retry(mut self, policy: RetryPolicy) -> Self {
-        self.config.get_records_retry = policy;
-        self
-    }
-
-    /// Sets how GetShardIterator is tried again; 3 retries, 300 ms to 1 s, factor 1.5 by default.
-    pub fn get_iterator_retry(mut self, policy: RetryPolicy) -> Self {
-        self.config.get_iterator_retry = policy;
-        self
-    }
-
-    /// Sets how a listing is tried again; 10 retries, 1 s to 5 s, factor 1.5 by default.
-    pub fn list_shards_retry(mut self, policy: RetryPolicy) -> Self {
-        self.config.list_shards_retry = policy;
-        self
-    }
-
-    /// Sets how describing a stream is tried again; 50 retries, 2 s to 5 s, factor 1.5 by default.
-    pub fn describe_stream_retry(mut self, policy: RetryPolicy) -> Self {
-        self.config.describe_stream_retry = policy;
-        self
-    }
-
-    /// Checks the whole and makes the config.
+    /// Checks what depends on the streams that are read: with [`FanOutRegistration::None`] each needs its consumer's ARN.
+    ///
+    /// Nothing is needed for polling. ARNs of other streams do no harm.
     ///
     /// # Errors
-    /// [`ConfigErrors`] with every problem, under the keys of the properties; a retry is pointless.
-    pub fn build(self) -> Result<ConsumerConfig, ConfigErrors> {
-        self.finish(Problems::default())
-    }
-
-    fn finish(self, mut problems: Problems) -> Result<ConsumerConfig, ConfigErrors> {
-        const LARGEST_LIMIT: u32 = 10_000;
-        let config = self.config;
-        if !(1..=LARGEST_LIMIT).contains(&config.get_records_limit) {
-            problems.invalid(
-                keys::SHARD_GETRECORDS_MAX,
-                &config.get_records_limit.to_string(),
-                "a whole number from 1 to 10000",
-            );
+    /// [`ConfigErrors`] with every stream that lacks one; a retry is pointless.
+    pub fn check_streams<'a>(&self, streams: impl IntoIterator<Item = &'a StreamName>) -> Result<(), ConfigErrors> {
+        match self.record_publisher {
+            RecordPublisher::Polling => Ok(()),
+            RecordPublisher::EnhancedFanOut => self.fan_out.check_streams(streams),
         }
-        if config.get_records_interval >= Duration::from_millis(keys::MAX_SHARD_GETRECORDS_INTERVAL_MILLIS) {
-            problems.invalid(
-                keys::SHARD_GETRECORDS_INTERVAL_MILLIS,
-                &config.get_records_interval.as_millis().to_string(),
-                "a whole number of milliseconds from 0 to 299999, since an iterator lives for 5 minutes",
-            );
-        }
-        for (key, policy) in [
-            (keys::SHARD_GETRECORDS_BACKOFF_EXPONENTIAL_CONSTANT, config.get_records_retry),
-            (keys::SHARD_GETITERATOR_BACKOFF_EXPONENTIAL_CONSTANT, config.get_iterator_retry),
-            (keys::LIST_SHARDS_BACKOFF_EXPONENTIAL_CONSTANT, config.list_shards_retry),
-            (keys::STREAM_DESCRIBE_BACKOFF_EXPONENTIAL_CONSTANT, config.describe_stream_retry),
-        ] {
-            let exponent = policy.backoff.exponent;
-            if !(exponent.is_finite() && exponent >= 0.0) {
-                problems.invalid(key, &exponent.to_string(), "a number from 0");
-            }
-        }
-        problems.finish(config)
     }
 }
 

@@ -94,6 +94,11 @@ impl Problems {
         self.add(key, Some(value), ConfigProblem::Invalid(allowed.into()));
     }
 
+    /// A key whose value cannot be shown, or that is no key.
+    pub(crate) fn unreadable(&mut self, key: &str, allowed: &'static str) {
+        self.add(key, None, ConfigProblem::Invalid(Cow::Borrowed(allowed)));
+    }
+
     pub(crate) fn unsupported(&mut self, key: &str, value: &str, allowed: impl Into<Cow<'static, str>>) {
         self.add(key, Some(value), ConfigProblem::Unsupported(allowed.into()));
     }

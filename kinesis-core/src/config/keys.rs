@@ -3,8 +3,14 @@
 use crate::config::aws_config_constants::{AWS_CLIENT_CONFIG_PREFIX, AWS_CREDENTIALS_PROVIDER};
 use crate::config::consumer_config_constants::{EFO_CONSUMER_ARN_PREFIX, RECOVERABLE_EXCEPTIONS_PREFIX};
 use crate::config::error::Problems;
-use crate::config::{aws_config_constants as aws, consumer_config_constants as consumer};
+use crate::config::span::parse_span;
 use crate::properties::Properties;
+
+mod table;
+
+pub(super) use table::{AWS_KEYS, CONSUMER_KEYS, RETRY_STRATEGY_KEYS, SOURCE_KEYS, USER_AGENT_PREFIX};
+
+const TABLES: [&[Key]; 4] = [AWS_KEYS, CONSUMER_KEYS, SOURCE_KEYS, RETRY_STRATEGY_KEYS];
 
 /// What the value of a key must be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,8 +19,12 @@ pub(super) enum Kind {
     Text,
     /// A whole number from 0, within 31 bits as in the reference.
     Count,
+    /// A whole number within these bounds.
+    Whole(i64, i64),
     /// A whole number from 0, of milliseconds or seconds.
     Duration,
+    /// A whole number with a unit of time.
+    Span,
     /// A whole number from -1.
     DurationOrNever,
     /// A finite number from 0.
@@ -26,12 +36,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn allows(self, value: &str) -> bool {
+    pub(super) fn allows(self, value: &str) -> bool {
         let whole = |least: i64, most: i64| value.parse::<i64>().is_ok_and(|number| (least..=most).contains(&number));
         match self {
             Self::Text => true,
             Self::Count => whole(0, i64::from(i32::MAX)),
+            Self::Whole(least, most) => whole(least, most),
             Self::Duration => whole(0, i64::MAX),
+            Self::Span => parse_span(value).is_some(),
             Self::DurationOrNever => whole(-1, i64::MAX),
             Self::Factor => value.parse::<f64>().is_ok_and(|number| number.is_finite() && number >= 0.0),
             Self::Flag => value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false"),
@@ -43,7 +55,9 @@ impl Kind {
         match self {
             Self::Text => "any text".into(),
             Self::Count => "a whole number from 0 to 2147483647".into(),
+            Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Self::Duration => "a whole number from 0".into(),
+            Self::Span => "a whole number and a unit, such as 250 ms, 10 s, 5 min, 1 h or 2 d".into(),
             Self::DurationOrNever => "a whole number from 0, or -1 for never".into(),
             Self::Factor => "a number from 0".into(),
             Self::Flag => "true, false".into(),
@@ -54,22 +68,6 @@ impl Kind {
 
 /// A key and what its value must be.
 pub(super) type Key = (&'static str, Kind);
-
-/// The keys that start with `aws.`, but for the credentials'.
-pub(super) const AWS_KEYS: &[Key] = &[
-    (aws::AWS_REGION, Kind::Text),
-    (aws::AWS_ENDPOINT, Kind::Text),
-    (aws::TRUST_ALL_CERTIFICATES, Kind::Flag),
-    (aws::HTTP_PROTOCOL_VERSION, Kind::OneOf(&["HTTP1_1", "HTTP2"])),
-    (aws::HTTP_CLIENT_MAX_CONCURRENCY, Kind::Count),
-    (aws::HTTP_CLIENT_READ_TIMEOUT_MILLIS, Kind::Count),
-    (USER_AGENT_PREFIX, Kind::Text),
-    ("aws.producer.collectionMaxCount", Kind::Text),
-    ("aws.producer.aggregationMaxCount", Kind::Text),
-];
-
-/// What Flink's new source puts before its user agent; accepted, without effect.
-pub(super) const USER_AGENT_PREFIX: &str = "aws.kinesis.client.user-agent-prefix";
 
 /// What may follow [`AWS_CREDENTIALS_PROVIDER`], or a nested provider's key.
 const CREDENTIALS_SUFFIXES: [&str; 12] = [
@@ -87,61 +85,6 @@ const CREDENTIALS_SUFFIXES: [&str; 12] = [
     ".custom.class",
 ];
 
-/// The keys that start with `flink.`, but for those with an index or a stream's name in them.
-pub(super) const CONSUMER_KEYS: &[Key] = &[
-    (consumer::STREAM_INITIAL_POSITION, Kind::OneOf(&["LATEST", "TRIM_HORIZON", "AT_TIMESTAMP"])),
-    (consumer::STREAM_INITIAL_TIMESTAMP, Kind::Text),
-    (consumer::STREAM_TIMESTAMP_DATE_FORMAT, Kind::Text),
-    (consumer::RECORD_PUBLISHER_TYPE, Kind::OneOf(&["POLLING", "EFO"])),
-    (consumer::EFO_CONSUMER_NAME, Kind::Text),
-    (consumer::EFO_REGISTRATION_TYPE, Kind::OneOf(&["LAZY", "EAGER", "NONE"])),
-    (consumer::EFO_HTTP_CLIENT_MAX_CONCURRENCY, Kind::Count),
-    (consumer::EFO_HTTP_CLIENT_READ_TIMEOUT_MILLIS, Kind::Count),
-    (consumer::STREAM_DESCRIBE_RETRIES, Kind::Count),
-    (consumer::STREAM_DESCRIBE_BACKOFF_BASE, Kind::Duration),
-    (consumer::STREAM_DESCRIBE_BACKOFF_MAX, Kind::Duration),
-    (consumer::STREAM_DESCRIBE_BACKOFF_EXPONENTIAL_CONSTANT, Kind::Factor),
-    (consumer::LIST_SHARDS_RETRIES, Kind::Count),
-    (consumer::LIST_SHARDS_BACKOFF_BASE, Kind::Duration),
-    (consumer::LIST_SHARDS_BACKOFF_MAX, Kind::Duration),
-    (consumer::LIST_SHARDS_BACKOFF_EXPONENTIAL_CONSTANT, Kind::Factor),
-    (consumer::DESCRIBE_STREAM_CONSUMER_RETRIES, Kind::Count),
-    (consumer::DESCRIBE_STREAM_CONSUMER_BACKOFF_BASE, Kind::Duration),
-    (consumer::DESCRIBE_STREAM_CONSUMER_BACKOFF_MAX, Kind::Duration),
-    (consumer::DESCRIBE_STREAM_CONSUMER_BACKOFF_EXPONENTIAL_CONSTANT, Kind::Factor),
-    (consumer::REGISTER_STREAM_RETRIES, Kind::Count),
-    (consumer::REGISTER_STREAM_TIMEOUT_SECONDS, Kind::Duration),
-    (consumer::REGISTER_STREAM_BACKOFF_BASE, Kind::Duration),
-    (consumer::REGISTER_STREAM_BACKOFF_MAX, Kind::Duration),
-    (consumer::REGISTER_STREAM_BACKOFF_EXPONENTIAL_CONSTANT, Kind::Factor),
-    (consumer::DEREGISTER_STREAM_RETRIES, Kind::Count),
-    (consumer::DEREGISTER_STREAM_TIMEOUT_SECONDS, Kind::Duration),
-    (consumer::DEREGISTER_STREAM_BACKOFF_BASE, Kind::Duration),
-    (consumer::DEREGISTER_STREAM_BACKOFF_MAX, Kind::Duration),
-    (consumer::DEREGISTER_STREAM_BACKOFF_EXPONENTIAL_CONSTANT, Kind::Factor),
-    (consumer::SUBSCRIBE_TO_SHARD_RETRIES, Kind::Count),
-    (consumer::SUBSCRIBE_TO_SHARD_TIMEOUT_SECONDS, Kind::Duration),
-    (consumer::SUBSCRIBE_TO_SHARD_BACKOFF_BASE, Kind::Duration),
-    (consumer::SUBSCRIBE_TO_SHARD_BACKOFF_MAX, Kind::Duration),
-    (consumer::SUBSCRIBE_TO_SHARD_BACKOFF_EXPONENTIAL_CONSTANT, Kind::Factor),
-    (consumer::SHARD_GETRECORDS_MAX, Kind::Count),
-    (consumer::SHARD_GETRECORDS_RETRIES, Kind::Count),
-    (consumer::SHARD_GETRECORDS_BACKOFF_BASE, Kind::Duration),
-    (consumer::SHARD_GETRECORDS_BACKOFF_MAX, Kind::Duration),
-    (consumer::SHARD_GETRECORDS_BACKOFF_EXPONENTIAL_CONSTANT, Kind::Factor),
-    (consumer::SHARD_GETRECORDS_INTERVAL_MILLIS, Kind::Duration),
-    (consumer::SHARD_GETITERATOR_RETRIES, Kind::Count),
-    (consumer::SHARD_GETITERATOR_BACKOFF_BASE, Kind::Duration),
-    (consumer::SHARD_GETITERATOR_BACKOFF_MAX, Kind::Duration),
-    (consumer::SHARD_GETITERATOR_BACKOFF_EXPONENTIAL_CONSTANT, Kind::Factor),
-    (consumer::SHARD_DISCOVERY_INTERVAL_MILLIS, Kind::Duration),
-    (consumer::SHARD_USE_ADAPTIVE_READS, Kind::Flag),
-    (consumer::SHARD_IDLE_INTERVAL_MILLIS, Kind::DurationOrNever),
-    (consumer::WATERMARK_SYNC_MILLIS, Kind::Duration),
-    (consumer::WATERMARK_LOOKAHEAD_MILLIS, Kind::Duration),
-    (consumer::WATERMARK_SYNC_QUEUE_CAPACITY, Kind::Count),
-];
-
 /// Checks every key under `prefix` against the table; `is_open` accepts keys that no table can list.
 pub(super) fn check(
     properties: &Properties,
@@ -155,7 +98,7 @@ pub(super) fn check(
             Some((_, kind)) if kind.allows(value) => {}
             Some((_, kind)) => problems.invalid(key, value, kind.description()),
             None if is_open(key) => {}
-            None => problems.unknown(key, nearest(key, keys)),
+            None => problems.unknown(key, nearest(key)),
         }
     }
 }
@@ -182,13 +125,21 @@ pub(super) fn is_open_consumer_key(key: &str) -> bool {
         || key.starts_with(RECOVERABLE_EXCEPTIONS_PREFIX)
 }
 
-/// The known key that a misspelt one most likely stands for.
-fn nearest(key: &str, keys: &[Key]) -> Option<String> {
-    const MOST_EDITS: usize = 3;
+/// Every key that has a name of its own.
+pub(super) fn known() -> impl Iterator<Item = String> {
     let credentials = CREDENTIALS_SUFFIXES.iter().map(|suffix| format!("{AWS_CREDENTIALS_PROVIDER}{suffix}"));
-    keys.iter()
-        .map(|(known, _)| (*known).to_owned())
-        .chain(credentials)
+    TABLES.iter().flat_map(|table| table.iter()).map(|(key, _)| (*key).to_owned()).chain(credentials)
+}
+
+/// What the value of a key must be, if the key is in a table.
+pub(super) fn kind(key: &str) -> Option<Kind> {
+    TABLES.iter().flat_map(|table| table.iter()).find(|(known, _)| *known == key).map(|(_, kind)| *kind)
+}
+
+/// The known key that a misspelt one most likely stands for.
+fn nearest(key: &str) -> Option<String> {
+    const MOST_EDITS: usize = 3;
+    known()
         .map(|known| (edits(&key.to_ascii_lowercase(), &known.to_ascii_lowercase()), known))
         .min()
         .filter(|(edits, _)| *edits <= MOST_EDITS)
@@ -213,6 +164,9 @@ fn edits(one: &str, other: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{
+        aws_config_constants as aws, consumer_config_constants as consumer, source_config_constants as source,
+    };
 
     #[test]
     fn edits_are_counted() {
@@ -223,21 +177,16 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_finds_its_neighbour_and_a_foreign_one_does_not() {
+        assert_eq!(nearest("flink.stream.initPosition").as_deref(), None, "five letters too many are no slip");
         assert_eq!(
-            nearest("flink.stream.initPosition", CONSUMER_KEYS).as_deref(),
-            None,
-            "five letters too many are no slip"
-        );
-        assert_eq!(
-            nearest("flink.shard.getrecord.intervalmilis", CONSUMER_KEYS).as_deref(),
+            nearest("flink.shard.getrecord.intervalmilis").as_deref(),
             Some(consumer::SHARD_GETRECORDS_INTERVAL_MILLIS)
         );
-        assert_eq!(nearest("flink.stream.initPos", CONSUMER_KEYS).as_deref(), Some(consumer::STREAM_INITIAL_POSITION));
-        assert_eq!(
-            nearest("aws.credentials.provider.basic.accessKeyId", AWS_KEYS).as_deref(),
-            Some(aws::AWS_ACCESS_KEY_ID)
-        );
-        assert_eq!(nearest("flink.colour", CONSUMER_KEYS), None);
+        assert_eq!(nearest("flink.stream.initPos").as_deref(), Some(consumer::STREAM_INITIAL_POSITION));
+        assert_eq!(nearest("aws.credentials.provider.basic.accessKeyId").as_deref(), Some(aws::AWS_ACCESS_KEY_ID));
+        assert_eq!(nearest("source.int.position").as_deref(), Some(source::STREAM_INITIAL_POSITION));
+        assert_eq!(nearest("retry-strategy.delay.mim").as_deref(), Some(aws::RETRY_STRATEGY_MIN_DELAY_OPTION));
+        assert_eq!(nearest("flink.colour"), None);
     }
 
     #[test]

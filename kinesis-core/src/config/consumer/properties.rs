@@ -2,12 +2,21 @@
 
 use crate::client::RetryPolicy;
 use crate::config::aws::AwsConfig;
-use crate::config::consumer::{ConsumerConfig, ConsumerConfigBuilder, StartingPosition};
+use crate::config::aws_config_constants as aws;
+use crate::config::consumer::fan_out::check_recoverable;
+use crate::config::consumer::generations::{
+    DISCOVERY_INTERVAL, FAN_OUT_NAME, GET_RECORDS_MAX, POSITION, PUBLISHER, TIMESTAMP, TIMESTAMP_FORMAT, note_losers,
+};
+use crate::config::consumer::{
+    ConsumerConfig, ConsumerConfigBuilder, EventTimeConfig, FanOutConfig, RecordPublisher, StartingPosition,
+};
 use crate::config::consumer_config_constants as keys;
 use crate::config::error::{ConfigErrors, Problems};
-use crate::config::keys::{CONSUMER_KEYS, check, is_open_consumer_key};
-use crate::config::reader::{Reader, RetryKeys};
-use crate::config::timestamp::{TimestampError, parse_timestamp};
+use crate::config::keys::{CONSUMER_KEYS, RETRY_STRATEGY_KEYS, SOURCE_KEYS, check, is_open_consumer_key};
+use crate::config::notes::Notes;
+use crate::config::reader::{Reader, RetryKeys, RetryStrategyKeys};
+use crate::config::source_config_constants as source;
+use crate::config::timestamp::{SUPPORTED_LETTERS, TimestampError, parse_timestamp};
 use crate::properties::Properties;
 
 const GET_RECORDS: RetryKeys = RetryKeys {
@@ -35,60 +44,91 @@ const DESCRIBE_STREAM: RetryKeys = RetryKeys {
     exponent: keys::STREAM_DESCRIBE_BACKOFF_EXPONENTIAL_CONSTANT,
 };
 
-/// Keys of event time, which this version reads and judges but does not act on.
-const WITHOUT_EFFECT: [&str; 4] = [
+const RETRY_STRATEGY: RetryStrategyKeys = RetryStrategyKeys {
+    attempts: aws::RETRY_STRATEGY_MAX_ATTEMPTS_OPTION,
+    min: aws::RETRY_STRATEGY_MIN_DELAY_OPTION,
+    max: aws::RETRY_STRATEGY_MAX_DELAY_OPTION,
+};
+
+/// How keys start that this version reads and judges but does not act on: those of fan-out, event time and empty reads.
+const WITHOUT_EFFECT: [&str; 11] = [
+    "flink.stream.efo.",
+    "flink.stream.describestreamconsumer.",
+    "flink.stream.registerstreamconsumer.",
+    "flink.stream.deregisterstreamconsumer.",
+    "flink.shard.subscribetoshard.",
+    keys::RECOVERABLE_EXCEPTIONS_PREFIX,
     keys::SHARD_IDLE_INTERVAL_MILLIS,
-    keys::WATERMARK_SYNC_MILLIS,
-    keys::WATERMARK_LOOKAHEAD_MILLIS,
-    keys::WATERMARK_SYNC_QUEUE_CAPACITY,
+    "flink.watermark.",
+    "source.efo.",
+    source::READER_EMPTY_RECORDS_FETCH_INTERVAL,
+    source::READER_NON_EMPTY_RECORDS_FETCH_INTERVAL,
 ];
 
 impl ConsumerConfig {
-    /// Reads and checks every key that starts with `flink.` or `aws.`; other keys are not looked at.
+    /// Reads and checks every key that starts with `flink.`, `source.`, `retry-strategy.` or `aws.`.
     ///
-    /// A region or an endpoint is needed. The delays of `flink.stream.describe.backoff.*` also hold for listings, unless
-    /// `flink.list.shards.backoff.*` says otherwise. Keys without effect are accepted with a warning: those of event time
-    /// and of the newer source (`source.*`).
+    /// Other keys are not looked at. A region or an endpoint is needed. Where a setting has a key in both generations of
+    /// the reference connector, the one that starts with `flink.` wins. Keys without effect are accepted with a warning;
+    /// [`configuration`](crate::configuration) has the whole table.
     ///
     /// # Errors
     /// [`ConfigErrors`] with every problem; a retry is pointless.
     pub fn from_properties(properties: &Properties) -> Result<Self, ConfigErrors> {
         let mut problems = Problems::default();
         check(properties, "flink.", CONSUMER_KEYS, is_open_consumer_key, &mut problems);
-        check_publisher(properties, &mut problems);
+        check(properties, "source.", SOURCE_KEYS, |_| false, &mut problems);
+        check(properties, "retry-strategy.", RETRY_STRATEGY_KEYS, |_| false, &mut problems);
         check_recoverable(properties, &mut problems);
-        warn_of_keys_without_effect(properties);
+        notes(properties).log();
         let aws = problems.append(AwsConfig::from_properties(properties));
         let starting_position = starting_position(properties, &mut problems);
-        let default = Self::default();
-        let reader = Reader(properties);
+        let mut config = Self::read(Reader(properties));
+        config.aws = aws;
+        config.starting_position = starting_position;
+        ConsumerConfigBuilder::new(config).finish(name_key(properties), problems)
+    }
+
+    /// Reads what needs no judgement beyond the table of keys.
+    fn read(reader: Reader<'_>) -> Self {
+        let mut config = Self::default();
+        config.get_records_limit =
+            GET_RECORDS_MAX.text(reader).and_then(|limit| limit.parse().ok()).unwrap_or(config.get_records_limit);
+        config.get_records_interval =
+            reader.millis(keys::SHARD_GETRECORDS_INTERVAL_MILLIS).unwrap_or(config.get_records_interval);
+        config.adaptive_reads = reader.flag(keys::SHARD_USE_ADAPTIVE_READS).unwrap_or(config.adaptive_reads);
+        config.discovery_interval = DISCOVERY_INTERVAL.millis(reader).unwrap_or(config.discovery_interval);
+        let policy =
+            |keys, default: RetryPolicy| reader.retry_policy(keys, reader.retry_strategy(RETRY_STRATEGY, default));
+        config.get_records_retry = policy(GET_RECORDS, config.get_records_retry);
+        config.get_iterator_retry = policy(GET_ITERATOR, config.get_iterator_retry);
+        config.describe_stream_retry = policy(DESCRIBE_STREAM, config.describe_stream_retry);
         // The reference lists with the older keys of describing wherever they are set (`backfillConsumerKeys`).
-        let listing = RetryPolicy {
-            max_retries: default.list_shards_retry.max_retries,
-            backoff: reader.retry_policy(DESCRIBE_STREAM, default.list_shards_retry).backoff,
+        let listing = reader.retry_strategy(RETRY_STRATEGY, config.list_shards_retry);
+        let describing = reader.retry_policy(DESCRIBE_STREAM, listing);
+        let listing = RetryPolicy { backoff: describing.backoff, ..listing };
+        config.list_shards_retry = reader.retry_policy(LIST_SHARDS, listing);
+        config.record_publisher = match PUBLISHER.text(reader) {
+            Some("EFO") => RecordPublisher::EnhancedFanOut,
+            _ => RecordPublisher::Polling,
         };
-        let config = Self {
-            aws,
-            starting_position,
-            get_records_limit: reader.number(keys::SHARD_GETRECORDS_MAX).unwrap_or(default.get_records_limit),
-            get_records_interval: reader
-                .millis(keys::SHARD_GETRECORDS_INTERVAL_MILLIS)
-                .unwrap_or(default.get_records_interval),
-            adaptive_reads: reader.flag(keys::SHARD_USE_ADAPTIVE_READS).unwrap_or(default.adaptive_reads),
-            discovery_interval: reader
-                .millis(keys::SHARD_DISCOVERY_INTERVAL_MILLIS)
-                .unwrap_or(default.discovery_interval),
-            get_records_retry: reader.retry_policy(GET_RECORDS, default.get_records_retry),
-            get_iterator_retry: reader.retry_policy(GET_ITERATOR, default.get_iterator_retry),
-            list_shards_retry: reader.retry_policy(LIST_SHARDS, listing),
-            describe_stream_retry: reader.retry_policy(DESCRIBE_STREAM, default.describe_stream_retry),
-        };
-        ConsumerConfigBuilder { config }.finish(problems)
+        config.fan_out = FanOutConfig::read(reader.0);
+        config.event_time = EventTimeConfig::read(reader);
+        config.empty_fetch_interval = reader.span(source::READER_EMPTY_RECORDS_FETCH_INTERVAL);
+        config.nonempty_fetch_interval = reader.span(source::READER_NON_EMPTY_RECORDS_FETCH_INTERVAL);
+        config
     }
 }
 
+/// The key of the fan-out consumer's name: the one that is set, else that of the generation that asks for fan-out.
+fn name_key(properties: &Properties) -> &'static str {
+    let is_set = properties.contains_key(FAN_OUT_NAME.older) || properties.contains_key(FAN_OUT_NAME.newer);
+    let asks_newer = PUBLISHER.key(properties) == PUBLISHER.newer;
+    if !is_set && asks_newer { FAN_OUT_NAME.newer } else { FAN_OUT_NAME.key(properties) }
+}
+
 fn starting_position(properties: &Properties, problems: &mut Problems) -> StartingPosition {
-    match properties.get(keys::STREAM_INITIAL_POSITION) {
+    match POSITION.text(Reader(properties)) {
         Some("TRIM_HORIZON") => StartingPosition::TrimHorizon,
         Some("AT_TIMESTAMP") => timestamp(properties, problems),
         _ => StartingPosition::Latest,
@@ -96,23 +136,24 @@ fn starting_position(properties: &Properties, problems: &mut Problems) -> Starti
 }
 
 fn timestamp(properties: &Properties, problems: &mut Problems) -> StartingPosition {
-    let Some(value) = properties.get(keys::STREAM_INITIAL_TIMESTAMP) else {
+    let is_newer = POSITION.key(properties) == POSITION.newer;
+    let Some(value) = TIMESTAMP.text(Reader(properties)) else {
         problems.missing(
-            keys::STREAM_INITIAL_TIMESTAMP,
+            if is_newer { TIMESTAMP.newer } else { TIMESTAMP.older },
             "AT_TIMESTAMP needs it; allowed: a date such as 2016-04-04T19:58:46.480-00:00, or seconds since 1970",
         );
         return StartingPosition::Latest;
     };
-    let pattern = properties.get(keys::STREAM_TIMESTAMP_DATE_FORMAT);
+    let pattern = TIMESTAMP_FORMAT.text(Reader(properties));
     match parse_timestamp(value, pattern) {
         Ok(time) => return StartingPosition::AtTimestamp(time),
-        Err(TimestampError::Pattern(part)) => problems.invalid(
-            keys::STREAM_TIMESTAMP_DATE_FORMAT,
+        Err(TimestampError::Pattern(error)) => problems.invalid(
+            TIMESTAMP_FORMAT.key(properties),
             pattern.unwrap_or_default(),
-            format!("yyyy, MM, dd, HH, mm, ss, SSS, X, XX, XXX and quoted text; not {part:?}"),
+            format!("{SUPPORTED_LETTERS}; refused is {error}"),
         ),
         Err(TimestampError::Value(pattern)) => problems.invalid(
-            keys::STREAM_INITIAL_TIMESTAMP,
+            TIMESTAMP.key(properties),
             value,
             format!(
                 "a date of the pattern {pattern} that is not before 1970, or seconds since 1970 as a decimal number"
@@ -122,33 +163,27 @@ fn timestamp(properties: &Properties, problems: &mut Problems) -> StartingPositi
     StartingPosition::Latest
 }
 
-fn check_publisher(properties: &Properties, problems: &mut Problems) {
-    if properties.get(keys::RECORD_PUBLISHER_TYPE) == Some("EFO") {
-        problems.unsupported(keys::RECORD_PUBLISHER_TYPE, "EFO", "POLLING");
+/// What is understood, but does nothing.
+fn notes(properties: &Properties) -> Notes {
+    let mut notes = Notes::default();
+    note_losers(properties, &mut notes);
+    let reader = Reader(properties);
+    if PUBLISHER.text(reader) == Some("EFO") {
+        notes.add(PUBLISHER.key(properties), "this version has no enhanced fan-out; records are polled");
     }
-}
-
-/// The keys of recoverable exceptions must be `[0].exception`, `[1].exception`, … without a gap.
-fn check_recoverable(properties: &Properties, problems: &mut Problems) {
-    let prefix = keys::RECOVERABLE_EXCEPTIONS_PREFIX;
-    let given: Vec<_> = properties.iter().filter(|(key, _)| key.starts_with(prefix)).collect();
-    for (key, value) in &given {
-        let is_expected = (0..given.len()).any(|index| *key == format!("{prefix}[{index}].exception"));
-        if !is_expected {
-            problems.invalid(key, value, format!("keys {prefix}[n].exception, with n from 0 without a gap"));
+    if POSITION.text(reader) != Some("AT_TIMESTAMP") {
+        for key in [TIMESTAMP.older, TIMESTAMP.newer, TIMESTAMP_FORMAT.older, TIMESTAMP_FORMAT.newer] {
+            if properties.contains_key(key) {
+                notes.add(key, "the key has no effect, because the initial position is not AT_TIMESTAMP");
+            }
         }
     }
-}
-
-fn warn_of_keys_without_effect(properties: &Properties) {
     for (key, _) in properties.iter() {
-        if WITHOUT_EFFECT.contains(&key) || key.starts_with(keys::RECOVERABLE_EXCEPTIONS_PREFIX) {
-            tracing::warn!(key, "the key is accepted, but has no effect in this version");
-        }
-        if key.starts_with("source.") {
-            tracing::warn!(key, "keys of the newer source are not read; use those that start with flink.");
+        if WITHOUT_EFFECT.iter().any(|start| key.starts_with(start)) {
+            notes.add(key, "the key is judged and carried, but has no effect in this version");
         }
     }
+    notes
 }
 
 #[cfg(test)]
@@ -156,7 +191,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::time::from_unix_millis;
+    use crate::config::keys::{Key, Kind};
 
     const REGION: (&str, &str) = ("aws.region", "us-east-1");
 
@@ -164,71 +199,15 @@ mod tests {
         ConsumerConfig::from_properties(&pairs.iter().copied().chain([REGION]).collect())
     }
 
-    fn at(millis: u64) -> StartingPosition {
-        StartingPosition::AtTimestamp(from_unix_millis(millis))
-    }
-
-    #[test]
-    fn starting_positions_are_read() {
-        let at_timestamp = (keys::STREAM_INITIAL_POSITION, "AT_TIMESTAMP");
-        let timestamp = |value| (keys::STREAM_INITIAL_TIMESTAMP, value);
-        let format = |value| (keys::STREAM_TIMESTAMP_DATE_FORMAT, value);
-        for (pairs, expected) in [
-            (vec![], StartingPosition::Latest),
-            (vec![(keys::STREAM_INITIAL_POSITION, "LATEST")], StartingPosition::Latest),
-            (vec![(keys::STREAM_INITIAL_POSITION, "TRIM_HORIZON")], StartingPosition::TrimHorizon),
-            (vec![at_timestamp, timestamp("2016-04-04T19:58:46.480-00:00")], at(1_459_799_926_480)),
-            (vec![at_timestamp, timestamp("1459799926.480")], at(1_459_799_926_480)),
-            (vec![at_timestamp, timestamp("2016-04-04"), format("yyyy-MM-dd")], at(1_459_728_000_000)),
-        ] {
-            assert_eq!(read(&pairs).map(|config| config.starting_position()), Ok(expected), "{pairs:?}");
-        }
-    }
-
-    /// The cases of Flink's `KinesisConfigUtilTest` that concern what is here.
-    #[test]
-    fn what_the_reference_refuses_is_refused_under_its_key() {
-        let at_timestamp = (keys::STREAM_INITIAL_POSITION, "AT_TIMESTAMP");
-        let timestamp = |value| (keys::STREAM_INITIAL_TIMESTAMP, value);
-        let format = |value| (keys::STREAM_TIMESTAMP_DATE_FORMAT, value);
-        for (pairs, key) in [
-            (vec![(keys::AWS_CREDENTIALS_PROVIDER, "wrongProviderType")], keys::AWS_CREDENTIALS_PROVIDER),
-            (vec![(keys::RECORD_PUBLISHER_TYPE, "wrong")], keys::RECORD_PUBLISHER_TYPE),
-            (vec![(keys::EFO_REGISTRATION_TYPE, "wrong")], keys::EFO_REGISTRATION_TYPE),
-            (vec![(keys::EFO_HTTP_CLIENT_MAX_CONCURRENCY, "abc")], keys::EFO_HTTP_CLIENT_MAX_CONCURRENCY),
-            (vec![(keys::EFO_HTTP_CLIENT_MAX_CONCURRENCY, "-1")], keys::EFO_HTTP_CLIENT_MAX_CONCURRENCY),
-            (vec![(keys::STREAM_INITIAL_POSITION, "wrongInitPosition")], keys::STREAM_INITIAL_POSITION),
-            (vec![at_timestamp], keys::STREAM_INITIAL_TIMESTAMP),
-            (vec![at_timestamp, timestamp("unparsableDate")], keys::STREAM_INITIAL_TIMESTAMP),
-            (vec![at_timestamp, timestamp("-1.0")], keys::STREAM_INITIAL_TIMESTAMP),
-            (vec![at_timestamp, timestamp("2016-03-14"), format("InvalidPattern")], keys::STREAM_TIMESTAMP_DATE_FORMAT),
-            (vec![at_timestamp, timestamp("stillUnparsable"), format("yyyy-MM-dd")], keys::STREAM_INITIAL_TIMESTAMP),
-            (vec![(keys::SHARD_GETRECORDS_MAX, "0")], keys::SHARD_GETRECORDS_MAX),
-            (vec![(keys::SHARD_GETRECORDS_INTERVAL_MILLIS, "300000")], keys::SHARD_GETRECORDS_INTERVAL_MILLIS),
-            (
-                vec![("flink.shard.consumer.error.recoverable[0].exceptionnm", "java.io.IOException")],
-                "flink.shard.consumer.error.recoverable[0].exceptionnm",
-            ),
-            (
-                vec![("flink.shard.consumer.error.recoverable[1].exception", "java.io.IOException")],
-                "flink.shard.consumer.error.recoverable[1].exception",
-            ),
-        ] {
-            let errors = read(&pairs).unwrap_err();
-            let found: Vec<_> = errors.iter().map(|error| error.key.as_str()).collect();
-            assert_eq!(found, [key], "{errors}");
-        }
+    fn all_keys() -> impl Iterator<Item = &'static Key> {
+        [CONSUMER_KEYS, SOURCE_KEYS, RETRY_STRATEGY_KEYS].into_iter().flatten()
     }
 
     #[test]
     fn every_number_is_judged_up_front_and_all_at_once() {
-        use crate::config::keys::Kind;
-        let numbers: Vec<_> = CONSUMER_KEYS
-            .iter()
-            .filter(|(_, kind)| !matches!(kind, Kind::Text | Kind::OneOf(_)))
-            .map(|(key, _)| *key)
-            .collect();
-        assert_eq!(numbers.len(), 45, "all numeric keys of the reference");
+        let numbers: Vec<_> =
+            all_keys().filter(|(_, kind)| !matches!(kind, Kind::Text | Kind::OneOf(_))).map(|(key, _)| *key).collect();
+        assert_eq!(numbers.len(), 45 + 9 + 3, "all numeric keys of both generations");
         for value in ["unparsable", "-2", ""] {
             let errors = read(&numbers.iter().map(|key| (*key, value)).collect::<Vec<_>>()).unwrap_err();
             let mut expected = numbers.clone();
@@ -236,50 +215,73 @@ mod tests {
             let found: Vec<_> = errors.iter().map(|error| error.key.as_str()).collect();
             assert_eq!(found, expected);
         }
-        let zeros: Vec<_> = numbers
+        let zeros: Vec<_> = CONSUMER_KEYS
             .iter()
-            .filter(|key| ![keys::SHARD_USE_ADAPTIVE_READS, keys::SHARD_GETRECORDS_MAX].contains(key))
-            .map(|key| (*key, "0"))
+            .filter(|(_, kind)| *kind != Kind::Text && kind.allows("0"))
+            .map(|(key, _)| (*key, "0"))
             .collect();
-        assert!(read(&zeros).is_ok(), "the reference takes zero for any of these");
+        assert_eq!(zeros.len(), 43, "the reference takes zero for all but the flag and the most records");
+        assert!(read(&zeros).is_ok());
     }
 
-    #[test]
-    fn what_the_reference_accepts_is_accepted() {
-        for pairs in [
-            vec![(keys::EFO_HTTP_CLIENT_MAX_CONCURRENCY, "55")],
-            vec![(keys::RECORD_PUBLISHER_TYPE, "POLLING")],
-            vec![("flink.stream.efo.consumerarn.stream1", "arn")],
-            vec![("flink.shard.consumer.error.recoverable[0].exception", "java.net.UnknownHostException")],
-            vec![(keys::WATERMARK_LOOKAHEAD_MILLIS, "5"), (keys::SHARD_IDLE_INTERVAL_MILLIS, "-1")],
-            vec![("aws.clientconfig.socketTimeout", "9999")],
-            vec![("RateLimit", "unparsableLong")],
-        ] {
-            assert!(read(&pairs).is_ok(), "{pairs:?}");
+    /// A value that no key has by default.
+    fn unusual((_, kind): &Key) -> &'static str {
+        match kind {
+            Kind::Text => "unusual",
+            Kind::Factor => "7.5",
+            Kind::Flag => "true",
+            Kind::Span => "7 s",
+            Kind::OneOf(names) => names[1],
+            _ => "7",
         }
     }
 
     #[test]
-    fn region_and_endpoint_are_needed_one_of_them() {
-        let errors = ConsumerConfig::from_properties(&Properties::new()).unwrap_err();
-        assert_eq!(
-            errors.to_string(),
-            "configuration: `aws.region`: is missing; set it, `aws.endpoint`, or both; \
-             allowed: a region such as us-east-1, us-gov-west-1 or aws-global"
-        );
+    fn no_key_is_ignored_without_a_word() {
+        let name = (keys::EFO_CONSUMER_NAME, "app");
+        let base = read(&[name]).unwrap();
+        let mut unchanged = Vec::new();
+        for key in all_keys() {
+            let pair = (key.0, unusual(key));
+            let config = read(&[name, pair]).unwrap();
+            if config == base {
+                let is_noted = notes(&Properties::from([name, pair])).text(key.0).is_some();
+                assert!(is_noted, "{} changes nothing and says nothing", key.0);
+                unchanged.push(key.0);
+            }
+        }
+        let alone = [TIMESTAMP.older, TIMESTAMP_FORMAT.older, TIMESTAMP.newer, TIMESTAMP_FORMAT.newer];
+        assert_eq!(unchanged[..4], alone, "they need AT_TIMESTAMP");
+        assert_eq!(unchanged[4..], [source::EFO_CONSUMER_NAME], "the older name wins");
     }
 
     #[test]
-    fn problems_of_both_namespaces_come_together() {
-        let errors = read(&[("flink.stream.initPos", "LATEST"), ("aws.endpoint", "fake")]).unwrap_err();
-        assert_eq!(errors.iter().count(), 2, "{errors}");
-        assert!(errors.to_string().contains("did you mean `flink.stream.initpos`?"), "{errors}");
+    fn what_is_carried_without_effect_is_noted() {
+        for key in all_keys()
+            .map(|(key, _)| *key)
+            .chain(["flink.stream.efo.consumerarn.orders", "flink.shard.consumer.error.recoverable[0].exception"])
+        {
+            let is_later = ["efo", "streamconsumer", "subscribetoshard", "recoverable", "idle", "watermark", "-fetch-"]
+                .iter()
+                .any(|word| key.contains(word));
+            let at_timestamp = (keys::STREAM_INITIAL_POSITION, "AT_TIMESTAMP");
+            let notes = notes(&Properties::from([(key, "1"), at_timestamp]));
+            let is_noted = notes.text(key).is_some_and(|text| text.contains("in this version"));
+            assert_eq!(is_noted, is_later, "{key}");
+        }
+        let wants_fan_out = notes(&Properties::from([(source::READER_TYPE, "EFO")]));
+        assert!(wants_fan_out.text(source::READER_TYPE).is_some_and(|text| text.contains("polled")));
     }
 
     #[test]
-    fn enhanced_fan_out_is_refused_for_now_and_says_so() {
-        let errors = read(&[(keys::RECORD_PUBLISHER_TYPE, "EFO")]).unwrap_err();
-        assert!(errors.to_string().contains("not supported by this version; allowed: POLLING"), "{errors}");
+    fn the_newer_key_that_loses_is_noted_with_the_winner() {
+        for setting in crate::config::consumer::generations::SETTINGS {
+            let both = Properties::from([(setting.older, "1"), (setting.newer, "1")]);
+            let mut found = Notes::default();
+            note_losers(&both, &mut found);
+            assert!(found.text(setting.newer).is_some_and(|text| text.contains(setting.older)));
+            assert_eq!(found.text(setting.older), None);
+        }
     }
 
     #[test]
@@ -303,12 +305,8 @@ mod tests {
     }
 
     #[test]
-    fn the_older_delays_of_describing_hold_for_listings_unless_told_otherwise() {
-        let older = (keys::STREAM_DESCRIBE_BACKOFF_BASE, "11");
-        let listing = |pairs: &[_]| read(pairs).unwrap().list_shards_retry();
-        assert_eq!(listing(&[older]).backoff.base, Duration::from_millis(11));
-        assert_eq!(listing(&[older]).max_retries, 10);
-        let newer = (keys::LIST_SHARDS_BACKOFF_BASE, "12");
-        assert_eq!(listing(&[older, newer]).backoff.base, Duration::from_millis(12));
+    fn a_delay_for_ever_stays_within_what_a_clock_can_show() {
+        let config = read(&[(keys::SHARD_DISCOVERY_INTERVAL_MILLIS, "9223372036854775807")]).unwrap();
+        assert!(tokio::time::Instant::now().checked_add(config.discovery_interval()).is_some());
     }
 }
