@@ -1,8 +1,23 @@
-//! Credentials: which provider the configuration names, and the provider itself.
+//! Credentials: which provider the configuration names, the provider itself, and the cache in front of it.
 
+mod auto;
 mod basic;
+mod cache;
 mod chain;
+mod configured;
+mod custom;
+mod error;
+mod keys;
+mod lookup;
+mod profile;
+mod refresh;
+mod role;
 mod source;
+mod sts;
 
 pub use basic::BasicCredentials;
+pub(crate) use configured::ConfiguredCredentials;
+pub use custom::CustomCredentials;
+pub use error::{CredentialsError, CredentialsErrorKind, TriedProvider};
+pub use role::{AssumeRole, WebIdentityToken};
 pub use source::CredentialsSource;

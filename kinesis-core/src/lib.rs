@@ -31,6 +31,7 @@ mod credentials;
 mod properties;
 mod random;
 mod stream;
+pub mod system_properties;
 mod time;
 
 #[cfg_attr(feature = "sdk", doc = include_str!("../docs/configuration.md"))]
@@ -50,7 +51,10 @@ pub use config::{
 };
 pub use config::{aws_config_constants, consumer_config_constants, source_config_constants};
 #[cfg(feature = "sdk")]
-pub use credentials::{BasicCredentials, CredentialsSource};
+pub use credentials::{
+    AssumeRole, BasicCredentials, CredentialsError, CredentialsErrorKind, CredentialsSource, CustomCredentials,
+    TriedProvider, WebIdentityToken,
+};
 pub use properties::{Properties, PropertiesFileError};
 pub use random::{RandomStream, Randomness};
 pub use stream::{

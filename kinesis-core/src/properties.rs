@@ -100,7 +100,13 @@ impl fmt::Debug for Properties {
 
 /// The value of a key as it may appear in a message.
 pub(crate) fn printable<'a>(key: &str, value: &'a str) -> &'a str {
-    if is_secret(key) { "<redacted>" } else { value }
+    if is_secret(key) || holds_password(value) { "<redacted>" } else { value }
+}
+
+/// Whether a value is a URL that names a user, and with it perhaps a password.
+fn holds_password(value: &str) -> bool {
+    let authority = value.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+    authority.is_some_and(|authority| authority.contains('@'))
 }
 
 /// Whether a key's value must never be shown; errs on the side of hiding.
@@ -115,6 +121,12 @@ fn is_secret(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_with_a_password_is_not_shown() {
+        let properties = Properties::from([("aws.endpoint", "http://me:secret-pw@localhost:4567/x"), ("a", "b@c")]);
+        assert_eq!(format!("{properties:?}"), r#"{"a": "b@c", "aws.endpoint": "<redacted>"}"#);
+    }
 
     #[test]
     fn keys_come_in_order() {

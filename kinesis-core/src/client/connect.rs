@@ -18,10 +18,6 @@ use crate::time::{SdkTimeSource, SharedClock, SystemClock};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Idle connections go before the service closes them, after about 20 s (aws-sdk-rust #440).
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Slow credential sources must not fail requests: the SDK's own limit shrinks with its retries, which are off here.
-const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
-/// Credentials are renewed this long before they expire.
-const CREDENTIALS_BUFFER: Duration = Duration::from_secs(300);
 
 impl KinesisClient {
     /// Makes a client with this crate's HTTP client and the configured credentials.
@@ -41,9 +37,8 @@ impl KinesisClient {
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
-            .identity_cache(
-                IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT).buffer_time(CREDENTIALS_BUFFER).build(),
-            );
+            // The provider is the cache; a second one would keep what was rotated meanwhile.
+            .identity_cache(IdentityCache::no_cache());
         if let Some(endpoint) = config.endpoint() {
             sdk = sdk.endpoint_url(endpoint);
         }

@@ -10,6 +10,8 @@ use aws_sdk_kinesis::operation::RequestId;
 use aws_smithy_runtime_api::http::Response;
 use thiserror::Error;
 
+use crate::credentials::CredentialsError as ProviderError;
+
 /// The kinds of failure that callers tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -42,6 +44,8 @@ pub enum RequestErrorKind {
     ConnectionLost,
     /// The request could not be built or signed, for want of credentials for instance.
     NotSent,
+    /// The credentials could not be loaded just now, and may be later: nothing was sent.
+    CredentialsUnavailable,
     /// The answer could not be understood.
     InvalidResponse,
     /// An error code that this version does not know.
@@ -120,6 +124,7 @@ fn hint(kind: RequestErrorKind) -> &'static str {
         RequestErrorKind::AccessDenied => "; check the credentials and their permissions",
         RequestErrorKind::Unreachable | RequestErrorKind::Timeout => "; check the endpoint and the network",
         RequestErrorKind::NotSent => "; check credentials and configuration",
+        RequestErrorKind::CredentialsUnavailable => "; check the source of the credentials",
         _ => "",
     }
 }
@@ -210,6 +215,7 @@ impl RequestError {
                     | Kind::Internal
                     | Kind::Timeout
                     | Kind::Unreachable
+                    | Kind::CredentialsUnavailable
                     | Kind::ConnectionLost
                     | Kind::InvalidResponse
             )
@@ -234,6 +240,8 @@ where
     match error {
         SdkError::ConstructionFailure(_) => RequestErrorKind::NotSent,
         SdkError::TimeoutError(_) => RequestErrorKind::Timeout,
+        // Before the connection: that of a credentials provider may be what could not be made.
+        SdkError::DispatchFailure(_) if may_get_credentials_later(error) => RequestErrorKind::CredentialsUnavailable,
         SdkError::DispatchFailure(_) if never_connected(error) => RequestErrorKind::Unreachable,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => RequestErrorKind::Timeout,
         SdkError::DispatchFailure(failure) if failure.is_user() || lacks_credentials(error) => {
@@ -268,6 +276,11 @@ fn never_connected(error: &(dyn StdError + 'static)) -> bool {
 
 fn lacks_credentials(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| cause.is::<CredentialsError>())
+}
+
+/// Whether one of our providers says that it may succeed later.
+fn may_get_credentials_later(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref::<ProviderError>()).any(ProviderError::is_retryable)
 }
 
 fn innermost_message(error: &(dyn StdError + 'static)) -> String {
@@ -312,6 +325,7 @@ mod tests {
             (RequestErrorKind::ConnectionLost, true),
             (RequestErrorKind::Unreachable, false),
             (RequestErrorKind::NotSent, false),
+            (RequestErrorKind::CredentialsUnavailable, false),
         ] {
             let error = RequestError::new("PutRecords", "orders", kind, None, "x");
             assert_eq!(error.may_have_been_applied(), applied, "{kind:?}");

@@ -1,8 +1,10 @@
 //! Which AWS to talk to, as whom, and with what limits.
 
+mod credentials;
+
 use std::time::Duration;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::client::ClientOptions;
@@ -15,8 +17,9 @@ use crate::config::keys::{self, AWS_KEYS, USER_AGENT_PREFIX};
 use crate::config::location::{ENDPOINT_SHAPE, REGION_SHAPE, is_endpoint, is_region};
 use crate::config::notes::Notes;
 use crate::config::reader::Reader;
-use crate::credentials::CredentialsSource;
+use crate::credentials::{ConfiguredCredentials, CredentialsSource};
 use crate::properties::Properties;
+use crate::random::Randomness;
 use crate::time::SharedClock;
 
 /// The region that signs where an endpoint is given without one.
@@ -42,16 +45,15 @@ const PRODUCER_PREFIX: &str = "aws.producer.";
 pub struct AwsConfig {
     region: Option<String>,
     endpoint: Option<String>,
-    credentials: CredentialsSource,
+    credentials: ConfiguredCredentials,
     read_timeout: Option<Duration>,
 }
 
 impl AwsConfig {
     /// Starts a config: no region, no endpoint, credentials AUTO.
     pub fn builder() -> AwsConfigBuilder {
-        AwsConfigBuilder {
-            config: Self { region: None, endpoint: None, credentials: CredentialsSource::Auto, read_timeout: None },
-        }
+        let credentials = ConfiguredCredentials::new(CredentialsSource::Auto);
+        AwsConfigBuilder { config: Self { region: None, endpoint: None, credentials, read_timeout: None } }
     }
 
     /// Reads and checks every key that starts with `aws.`; other keys are not looked at.
@@ -64,7 +66,7 @@ impl AwsConfig {
     pub fn from_properties(properties: &Properties) -> Result<Self, ConfigErrors> {
         let mut problems = Problems::default();
         keys::check(properties, "aws.", AWS_KEYS, keys::is_open_aws_key, &mut problems);
-        let credentials = CredentialsSource::read(properties, &mut problems);
+        let credentials = ConfiguredCredentials::new(credentials::read(properties, &mut problems));
         check_unsupported(properties, &mut problems);
         notes(properties).log();
         let builder = AwsConfigBuilder {
@@ -95,7 +97,7 @@ impl AwsConfig {
 
     /// Where credentials come from.
     pub const fn credentials(&self) -> &CredentialsSource {
-        &self.credentials
+        self.credentials.source()
     }
 
     /// The time limit of one attempt of a call; where there is none, that of [`ClientOptions`] holds.
@@ -109,10 +111,29 @@ impl AwsConfig {
         self.read_timeout.map_or(options, |timeout| options.data_timeout(timeout).control_timeout(timeout))
     }
 
-    /// Makes the provider of credentials; each call makes a new one with nothing cached.
+    /// Registers a provider of the program's own under the name that `aws.credentials.provider.custom.class` holds.
     ///
-    /// `http_client` reaches the metadata services and STS, `clock` says what has expired. Credentials are looked for
-    /// when a request needs them, so that what is missing is an error of the first call. Cancel safety: nothing is kept.
+    /// For all clones of this config, those that a [`ConsumerConfig`](crate::ConsumerConfig) holds among them; a name that
+    /// is taken is taken over. A name that nobody has registered is an error of the first request.
+    pub fn register_credentials_provider(&self, name: impl Into<String>, provider: impl ProvideCredentials + 'static) {
+        self.credentials.register(name.into(), SharedCredentialsProvider::new(provider));
+    }
+
+    /// Draws the jitter of the credentials' renewal from `randomness`, and starts over with nothing cached.
+    ///
+    /// By default the operating system seeds it. For runs that must repeat themselves.
+    pub fn with_randomness(self, randomness: Randomness) -> Self {
+        Self { credentials: self.credentials.with_randomness(randomness), ..self }
+    }
+
+    /// The provider of credentials, with the one cache that all clones of this config share.
+    ///
+    /// The first call makes it: its `http_client` reaches the metadata services and STS, its `clock` says what has
+    /// expired; later calls get the same, whatever they bring. Credentials are looked for when a request needs them, so
+    /// that what is missing is an error of the first request. Needs a tokio runtime when it is asked. Cancel safety:
+    /// nothing is lost.
+    ///
+    /// How the cache renews credentials, and what each provider reads, is said with [`CredentialsSource`].
     pub async fn credentials_provider(
         &self,
         http_client: SharedHttpClient,
@@ -143,7 +164,7 @@ impl AwsConfigBuilder {
 
     /// Sets where credentials come from; [`CredentialsSource::Auto`] by default.
     pub fn credentials(mut self, credentials: CredentialsSource) -> Self {
-        self.config.credentials = credentials;
+        self.config.credentials = ConfiguredCredentials::new(credentials);
         self
     }
 
@@ -163,6 +184,7 @@ impl AwsConfigBuilder {
 
     fn finish(self, mut problems: Problems) -> Result<AwsConfig, ConfigErrors> {
         let config = self.config;
+        credentials::check(config.credentials.source(), &mut problems);
         if let Some(region) = config.region.as_deref().filter(|region| !is_region(region)) {
             problems.invalid(AWS_REGION, region, REGION_SHAPE);
         }

@@ -1,7 +1,7 @@
 //! The keys that start with `aws.`: Flink's `AWSConfigConstants`, same names and strings.
 //!
-//! Keys that start with [`AWS_CREDENTIALS_PROVIDER`] may be nested: the provider that assumes a role has its own keys under
-//! [`AWS_ROLE_CREDENTIALS_PROVIDER`].
+//! Keys that start with [`AWS_CREDENTIALS_PROVIDER`] may be nested: the provider that calls STS for a role has its own keys
+//! under [`AWS_ROLE_CREDENTIALS_PROVIDER`], up to eight roles deep.
 
 /// The region of the streams, such as `us-east-1`.
 ///
@@ -13,7 +13,7 @@ pub const AWS_REGION: &str = "aws.region";
 /// By default the SDK derives it from the region.
 pub const AWS_ENDPOINT: &str = "aws.endpoint";
 
-/// Where credentials come from: `BASIC`, `ENV_VAR`, `PROFILE`, `AUTO`, …
+/// Where credentials come from: `BASIC`, `ENV_VAR`, `SYS_PROP`, `PROFILE`, `ASSUME_ROLE`, `WEB_IDENTITY_TOKEN`, `CUSTOM`, `AUTO`.
 ///
 /// By default `BASIC` where both basic keys are set, else `AUTO`; one basic key alone is refused.
 pub const AWS_CREDENTIALS_PROVIDER: &str = "aws.credentials.provider";
@@ -30,25 +30,33 @@ pub const AWS_PROFILE_PATH: &str = "aws.credentials.provider.profile.path";
 /// The profile of provider `PROFILE`; by default the SDK's.
 pub const AWS_PROFILE_NAME: &str = "aws.credentials.provider.profile.name";
 
-/// The role of providers `ASSUME_ROLE` and `WEB_IDENTITY_TOKEN`.
+/// The role of providers `ASSUME_ROLE`, which needs it, and `WEB_IDENTITY_TOKEN`.
+///
+/// An ARN such as `arn:aws:iam::123456789012:role/reader`.
 pub const AWS_ROLE_ARN: &str = "aws.credentials.provider.role.arn";
 
 /// The session name of providers `ASSUME_ROLE` and `WEB_IDENTITY_TOKEN`.
+///
+/// By default `kinesis-` and the milliseconds since 1970 when the provider was made; the reference has no default.
 pub const AWS_ROLE_SESSION_NAME: &str = "aws.credentials.provider.role.sessionName";
 
 /// The external id of provider `ASSUME_ROLE`.
 pub const AWS_ROLE_EXTERNAL_ID: &str = "aws.credentials.provider.role.externalId";
 
-/// The provider of the credentials that assume the role.
+/// The provider of the credentials that assume the role, with its own keys under this one; same default rule.
 pub const AWS_ROLE_CREDENTIALS_PROVIDER: &str = "aws.credentials.provider.role.provider";
 
 /// The STS endpoint that the role is assumed at; by default that of the region.
+///
+/// A nested role reads its own key, then this one; the reference reads this one alone, and not for `WEB_IDENTITY_TOKEN`.
 pub const AWS_ROLE_STS_ENDPOINT: &str = "aws.credentials.provider.role.stsEndpoint";
 
-/// The token file of provider `WEB_IDENTITY_TOKEN`.
+/// The token file of provider `WEB_IDENTITY_TOKEN`, read again for every refresh.
 pub const AWS_WEB_IDENTITY_TOKEN_FILE: &str = "aws.credentials.provider.webIdentityToken.file";
 
-/// The class of provider `CUSTOM`.
+/// The name of provider `CUSTOM`, where the reference has a class.
+///
+/// The program registers a provider under it with `AwsConfig::register_credentials_provider`.
 pub const CUSTOM_CREDENTIALS_PROVIDER_CLASS: &str = "aws.credentials.provider.custom.class";
 
 /// Whether certificates go unchecked; only `false` is supported.

@@ -7,21 +7,32 @@ use aws_credential_types::Credentials;
 /// An access key id and its secret key.
 ///
 /// `Debug` shows the last four characters of the id, where it is long enough not to give it away, and nothing of the
-/// secret.
+/// secret or the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BasicCredentials {
     access_key_id: String,
     secret_access_key: String,
+    session_token: Option<String>,
 }
 
 impl BasicCredentials {
     /// Keeps a pair of keys; they are not checked.
     pub fn new(access_key_id: impl Into<String>, secret_access_key: impl Into<String>) -> Self {
-        Self { access_key_id: access_key_id.into(), secret_access_key: secret_access_key.into() }
+        Self { access_key_id: access_key_id.into(), secret_access_key: secret_access_key.into(), session_token: None }
+    }
+
+    /// Adds the token of temporary keys, for which the reference connector has no key.
+    pub fn session_token(mut self, token: impl Into<String>) -> Self {
+        self.session_token = Some(token.into());
+        self
+    }
+
+    pub(crate) const fn is_incomplete(&self) -> bool {
+        self.access_key_id.is_empty() || self.secret_access_key.is_empty()
     }
 
     pub(super) fn to_sdk(&self) -> Credentials {
-        Credentials::new(&self.access_key_id, &self.secret_access_key, None, None, "BASIC")
+        Credentials::new(&self.access_key_id, &self.secret_access_key, self.session_token.clone(), None, "BASIC")
     }
 }
 
@@ -30,6 +41,7 @@ impl fmt::Debug for BasicCredentials {
         f.debug_struct("BasicCredentials")
             .field("access_key_id", &shortened(&self.access_key_id))
             .field("secret_access_key", &"<redacted>")
+            .field("session_token", &self.session_token.as_ref().map(|_| "<redacted>"))
             .finish()
     }
 }

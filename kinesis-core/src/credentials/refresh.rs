@@ -1,0 +1,353 @@
+//! When credentials are used, renewed, waited for, or given up: the rules, without the loading itself.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use tokio::time::Instant;
+
+use crate::client::Backoff;
+use crate::credentials::error::{CredentialsError, CredentialsErrorKind};
+use crate::random::RandomStream;
+
+/// Credentials are renewed this long before they expire, and up to half as long again, at random.
+const LEAD: Duration = Duration::from_secs(300);
+/// A request that is signed so shortly before the expiry may arrive after it; a call has ten seconds.
+const URGENT: Duration = Duration::from_secs(15);
+/// Credentials that do not expire are looked at again after this time, as the AWS SDK does; up to a tenth earlier.
+const REREAD: Duration = Duration::from_secs(15 * 60);
+/// A provider that hands out what is about to expire is not asked more often.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+/// Between tries: half of it is certain, the other half at random.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60), 2.0);
+
+/// A reading of both clocks: the date may be set, the ticks only go on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) date: SystemTime,
+    pub(super) ticks: Instant,
+}
+
+/// What a request that needs credentials does.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Sign with these.
+    Use(Credentials),
+    /// Start a load, and sign with these meanwhile.
+    UseAndLoad(Credentials),
+    /// Start a load, and wait for it.
+    Load,
+    /// Wait for the load that is under way.
+    Join,
+    /// Wait until then: the provider fails, but may recover.
+    Pause(Instant, CredentialsError),
+    /// Give up.
+    Fail(CredentialsError),
+}
+
+/// How a load ended, for the log.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    pub(super) error: CredentialsError,
+    pub(super) failures: u32,
+    pub(super) retry_in: Duration,
+    /// How long the credentials at hand can still be used; zero where there are none, nothing where they do not expire.
+    pub(super) valid_for: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Held {
+    credentials: Credentials,
+    loaded: Instant,
+    /// From the load to the expiry, by the clock of that time.
+    lifetime: Option<Duration>,
+    refresh_after: Duration,
+    urgent: Duration,
+}
+
+impl Held {
+    /// Nothing where they have expired already.
+    fn new(credentials: Credentials, now: Moment, random: &mut RandomStream) -> Option<Self> {
+        let lifetime = credentials.expiry().map(|expiry| expiry.duration_since(now.date).unwrap_or_default());
+        let refresh_after = match lifetime {
+            Some(Duration::ZERO) => return None,
+            Some(lifetime) => {
+                let lead = LEAD.min(lifetime / 3);
+                lifetime.saturating_sub(lead.mul_f64(1.0 + random.fraction() / 2.0)).max(SHORTEST_INTERVAL)
+            }
+            None => REREAD.mul_f64(1.0 - random.fraction() / 10.0),
+        };
+        let urgent = lifetime.map_or(Duration::ZERO, |lifetime| URGENT.min(lifetime / 6));
+        Some(Self { credentials, loaded: now.ticks, lifetime, refresh_after, urgent })
+    }
+
+    /// By the clock that says less: a date that is set back must not prolong a life. Nothing where there is no expiry.
+    fn valid_for(&self, now: Moment) -> Option<Duration> {
+        let by_date = self.credentials.expiry()?.duration_since(now.date).unwrap_or_default();
+        Some(by_date.min(self.lifetime?.saturating_sub(self.age(now))))
+    }
+
+    fn age(&self, now: Moment) -> Duration {
+        now.ticks.duration_since(self.loaded)
+    }
+
+    fn is_valid(&self, now: Moment) -> bool {
+        self.valid_for(now) != Some(Duration::ZERO)
+    }
+
+    /// Whether it is time to renew; by the date too, which may have been set ahead.
+    fn is_due(&self, now: Moment) -> bool {
+        let left_when_due =
+            self.lifetime.map_or(Duration::ZERO, |lifetime| lifetime.saturating_sub(self.refresh_after));
+        self.age(now) >= self.refresh_after || self.valid_for(now).is_some_and(|left| left <= left_when_due)
+    }
+
+    fn is_urgent(&self, now: Moment) -> bool {
+        self.valid_for(now).is_some_and(|left| left <= self.urgent)
+    }
+}
+
+/// The credentials at hand, and the load that renews them; at most one is under way.
+#[derive(Debug)]
+pub(super) struct Refresh {
+    label: Arc<str>,
+    held: Option<Held>,
+    is_loading: bool,
+    /// The failures since the last success, the last of them, and when the next try may start.
+    failure: Option<(u32, CredentialsError, Instant)>,
+    random: RandomStream,
+}
+
+impl Refresh {
+    /// Starts without credentials; the label names the provider.
+    pub(super) const fn new(label: Arc<str>, random: RandomStream) -> Self {
+        Self { label, held: None, is_loading: false, failure: None, random }
+    }
+
+    /// Decides for one request. Whoever is told to load must do so: nobody else will be.
+    pub(super) fn step(&mut self, now: Moment) -> Step {
+        let backing_off = self.failure.as_ref().filter(|(_, _, retry_at)| *retry_at > now.ticks);
+        let step = match (self.held.as_ref().filter(|held| held.is_valid(now)), backing_off) {
+            (Some(held), _) if !held.is_due(now) => Step::Use(held.credentials.clone()),
+            (Some(held), _) if self.is_loading && held.is_urgent(now) => Step::Join,
+            (Some(held), backing_off) if self.is_loading || backing_off.is_some() => {
+                Step::Use(held.credentials.clone())
+            }
+            (Some(held), _) if held.is_urgent(now) => Step::Load,
+            (Some(held), _) => Step::UseAndLoad(held.credentials.clone()),
+            (None, _) if self.is_loading => Step::Join,
+            (None, Some((_, error, retry_at))) if error.is_retryable() => Step::Pause(*retry_at, error.clone()),
+            (None, Some((_, error, _))) => Step::Fail(error.clone()),
+            (None, None) => Step::Load,
+        };
+        self.is_loading |= matches!(step, Step::Load | Step::UseAndLoad(_));
+        step
+    }
+
+    /// Takes in what a load has brought, and says how long it lives; expired credentials are a failure.
+    pub(super) fn loaded(
+        &mut self,
+        now: Moment,
+        credentials: Credentials,
+    ) -> Result<Option<Duration>, CredentialsError> {
+        let held = Held::new(credentials, now, &mut self.random).ok_or_else(|| {
+            let message = "the provider handed out credentials that have expired already";
+            CredentialsError::new(&self.label, CredentialsErrorKind::Expired, message)
+        })?;
+        let lifetime = held.lifetime;
+        (self.held, self.is_loading, self.failure) = (Some(held), false, None);
+        Ok(lifetime)
+    }
+
+    /// Takes in that a load has failed; what is at hand stays until it expires.
+    pub(super) fn failed(&mut self, now: Moment, error: CredentialsError) -> Failed {
+        self.is_loading = false;
+        let failures = self.failure.as_ref().map_or(0, |(failures, ..)| *failures).saturating_add(1);
+        let bound = BACKOFF.bound(failures - 1);
+        let delay = bound.mul_f64(0.5 + self.random.fraction() / 2.0);
+        let valid_for = self.held.as_ref().map_or(Some(Duration::ZERO), |held| held.valid_for(now));
+        // When the credentials at hand expire, a try is due whatever the back-off says.
+        let retry_in = valid_for.filter(|left| !left.is_zero()).map_or(delay, |left| delay.min(left));
+        self.failure = Some((failures, error.clone(), now.ticks + retry_in));
+        Failed { error, failures, retry_in, valid_for }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Randomness;
+    use crate::time::from_unix_millis;
+
+    const HOUR: u64 = 3600;
+    const SEED: u64 = 11;
+
+    /// Both clocks, moved by hand.
+    #[derive(Clone, Copy)]
+    struct Clocks(Moment);
+
+    impl Clocks {
+        fn new() -> Self {
+            Self(Moment { date: from_unix_millis(1_700_000_000_000), ticks: Instant::now() })
+        }
+
+        fn after(self, seconds: u64) -> Moment {
+            let time = Duration::from_secs(seconds);
+            Moment { date: self.0.date + time, ticks: self.0.ticks + time }
+        }
+
+        fn keys(self, name: &str, seconds: u64) -> Credentials {
+            Credentials::new(name, "secret", None, Some(self.0.date + Duration::from_secs(seconds)), "test")
+        }
+    }
+
+    fn refresh() -> Refresh {
+        Refresh::new("TEST".into(), Randomness::from_seed(SEED).stream("credentials"))
+    }
+
+    fn holding(clocks: Clocks, lifetime: u64) -> Refresh {
+        let mut refresh = refresh();
+        assert!(matches!(refresh.step(clocks.after(0)), Step::Load));
+        refresh.loaded(clocks.after(0), clocks.keys("first", lifetime)).unwrap();
+        refresh
+    }
+
+    fn failure(kind: CredentialsErrorKind) -> CredentialsError {
+        CredentialsError::new("TEST", kind, "no")
+    }
+
+    #[test]
+    fn an_hours_credentials_are_renewed_between_five_and_seven_and_a_half_minutes_before_their_end() {
+        let clocks = Clocks::new();
+        let mut due = Vec::new();
+        for seed in 0..200 {
+            let mut refresh = Refresh::new("TEST".into(), Randomness::from_seed(seed).stream("credentials"));
+            refresh.step(clocks.after(0));
+            refresh.loaded(clocks.after(0), clocks.keys("first", HOUR)).unwrap();
+            let is_use = |step: &Step| matches!(step, Step::Use(_));
+            let first = (0..HOUR).find(|second| !is_use(&refresh.step(clocks.after(*second)))).unwrap();
+            due.push(HOUR - first);
+        }
+        let (least, most) = (*due.iter().min().unwrap(), *due.iter().max().unwrap());
+        assert!((299..=310).contains(&least) && (440..=450).contains(&most), "{least} {most}");
+    }
+
+    #[test]
+    fn one_request_loads_and_the_others_go_on_or_wait() {
+        let clocks = Clocks::new();
+        let mut refresh = refresh();
+        assert!(matches!(refresh.step(clocks.after(0)), Step::Load));
+        assert!(matches!(refresh.step(clocks.after(0)), Step::Join));
+        refresh.loaded(clocks.after(1), clocks.keys("first", HOUR)).unwrap();
+        assert!(matches!(refresh.step(clocks.after(1)), Step::Use(_)));
+        assert!(matches!(refresh.step(clocks.after(HOUR - 290)), Step::UseAndLoad(_)));
+        assert!(matches!(refresh.step(clocks.after(HOUR - 290)), Step::Use(_)));
+        assert!(matches!(refresh.step(clocks.after(HOUR - 10)), Step::Join), "too late to sign with the old ones");
+    }
+
+    #[test]
+    fn while_a_refresh_fails_the_valid_ones_are_used_up_to_their_last_second() {
+        let clocks = Clocks::new();
+        let mut refresh = holding(clocks, HOUR);
+        let mut loads = 0;
+        for second in 0..HOUR {
+            match refresh.step(clocks.after(second)) {
+                Step::Use(keys) => assert_eq!(keys.access_key_id(), "first"),
+                Step::UseAndLoad(_) | Step::Load => {
+                    loads += 1;
+                    let failed = refresh.failed(clocks.after(second), failure(CredentialsErrorKind::Refused));
+                    assert!(failed.valid_for > Some(Duration::ZERO));
+                    assert!(matches!(refresh.step(clocks.after(second)), Step::Use(_)), "{second}");
+                }
+                step => panic!("{second}: {step:?}"),
+            }
+        }
+        // Back-offs of 1, 2, 4 … 60 s over at most 450 s.
+        assert!((8..=25).contains(&loads), "{loads}");
+        assert!(matches!(refresh.step(clocks.after(HOUR)), Step::Load), "the back-off ends with the credentials");
+    }
+
+    #[test]
+    fn without_credentials_a_passing_failure_is_waited_out_and_a_lasting_one_is_returned() {
+        let clocks = Clocks::new();
+        let mut refresh = refresh();
+        refresh.step(clocks.after(0));
+        let failed = refresh.failed(clocks.after(0), failure(CredentialsErrorKind::Unavailable));
+        assert!(failed.retry_in >= Duration::from_millis(500) && failed.retry_in <= Duration::from_secs(1));
+        let retry_at = clocks.0.ticks + failed.retry_in;
+        assert!(matches!(refresh.step(clocks.after(0)), Step::Pause(at, _) if at == retry_at));
+        assert!(matches!(refresh.step(clocks.after(1)), Step::Load));
+        refresh.failed(clocks.after(1), failure(CredentialsErrorKind::Refused));
+        assert!(matches!(refresh.step(clocks.after(1)), Step::Fail(_)));
+        assert!(matches!(refresh.step(clocks.after(3)), Step::Load), "a trust policy may be corrected meanwhile");
+    }
+
+    #[test]
+    fn the_back_off_grows_to_a_minute_and_a_success_resets_it() {
+        let clocks = Clocks::new();
+        let mut refresh = refresh();
+        let mut delays = Vec::new();
+        for _ in 0..9 {
+            delays.push(refresh.failed(clocks.after(0), failure(CredentialsErrorKind::Unavailable)).retry_in);
+        }
+        for (index, delay) in delays.iter().enumerate() {
+            let bound = Duration::from_secs(60.min(1 << index));
+            assert!(*delay >= bound / 2 && *delay <= bound, "{index}: {delay:?}");
+        }
+        refresh.loaded(clocks.after(0), clocks.keys("first", HOUR)).unwrap();
+        let failed = refresh.failed(clocks.after(0), failure(CredentialsErrorKind::Unavailable));
+        assert_eq!(failed.failures, 1);
+    }
+
+    #[test]
+    fn expired_credentials_are_not_taken_and_do_not_displace_valid_ones() {
+        let clocks = Clocks::new();
+        let mut refresh = holding(clocks, HOUR);
+        let late = clocks.after(HOUR - 100);
+        let error = refresh.loaded(late, clocks.keys("stale", HOUR - 200)).unwrap_err();
+        assert_eq!(error.kind(), CredentialsErrorKind::Expired);
+        refresh.failed(late, error);
+        assert!(matches!(refresh.step(late), Step::Use(keys) if keys.access_key_id() == "first"));
+    }
+
+    #[test]
+    fn a_date_that_is_set_back_does_not_prolong_credentials() {
+        let clocks = Clocks::new();
+        let mut refresh = holding(clocks, HOUR);
+        let set_back = Moment { date: clocks.0.date, ..clocks.after(HOUR) };
+        assert!(matches!(refresh.step(set_back), Step::Load));
+    }
+
+    #[test]
+    fn a_date_that_is_set_ahead_ends_them_and_renews_them() {
+        let clocks = Clocks::new();
+        let ahead = |seconds| Moment { date: clocks.after(seconds).date, ..clocks.after(1) };
+        assert!(matches!(holding(clocks, HOUR).step(ahead(HOUR - 290)), Step::UseAndLoad(_)));
+        assert!(matches!(holding(clocks, HOUR).step(ahead(HOUR)), Step::Load));
+    }
+
+    #[test]
+    fn credentials_without_expiry_are_read_again_within_a_quarter_of_an_hour() {
+        let clocks = Clocks::new();
+        let mut refresh = refresh();
+        refresh.step(clocks.after(0));
+        let keys = Credentials::new("first", "secret", None, None, "test");
+        assert_eq!(refresh.loaded(clocks.after(0), keys).unwrap(), None);
+        assert!(matches!(refresh.step(clocks.after(13 * 60)), Step::Use(_)));
+        assert!(matches!(refresh.step(clocks.after(15 * 60)), Step::UseAndLoad(_)));
+        let failed = refresh.failed(clocks.after(15 * 60), failure(CredentialsErrorKind::NotConfigured));
+        assert_eq!(failed.valid_for, None);
+        assert!(matches!(refresh.step(clocks.after(30 * 60)), Step::UseAndLoad(_)), "they are used for ever");
+    }
+
+    #[test]
+    fn short_lives_are_renewed_in_proportion_and_not_in_a_storm() {
+        let clocks = Clocks::new();
+        for (lifetime, earliest, latest) in [(900, 450, 600), (60, 30, 40), (2, 1, 1), (1, 1, 1)] {
+            let held = Held::new(clocks.keys("k", lifetime), clocks.0, &mut Randomness::from_seed(SEED).stream("c"));
+            let after = held.unwrap().refresh_after;
+            let range = Duration::from_secs(earliest)..=Duration::from_millis(latest * 1000 + 400);
+            assert!(range.contains(&after), "{lifetime}: {after:?}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Credentials as a user of the crate sees them: the cache, the roles, what is configured, and what is never shown.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cache;
+mod fakes;
+mod providers;
+mod roles;
+mod secrets;
