@@ -15,10 +15,6 @@ use crate::client::calls::KinesisClient;
 use crate::config::AwsConfig;
 use crate::time::{SdkTimeSource, SharedClock, SystemClock};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Idle connections go before the service closes them, after about 20 s (aws-sdk-rust #440).
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-
 impl KinesisClient {
     /// Makes a client with this crate's HTTP client and the configured credentials.
     ///
@@ -26,7 +22,7 @@ impl KinesisClient {
     /// is lost.
     pub async fn connect(config: &AwsConfig) -> Self {
         let clock: SharedClock = Arc::new(SystemClock);
-        let http_client = http_client();
+        let http_client = http_client(config.idle_connections());
         let credentials = config.credentials_provider(http_client.clone(), Arc::clone(&clock)).await;
         let mut sdk = Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -36,7 +32,7 @@ impl KinesisClient {
             .time_source(SdkTimeSource(clock))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(config.connect_timeout()).build())
             // The provider is the cache; a second one would keep what was rotated meanwhile.
             .identity_cache(IdentityCache::no_cache());
         if let Some(endpoint) = config.endpoint() {
@@ -54,6 +50,6 @@ const fn tls_provider() -> tls::Provider {
     return tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
 }
 
-fn http_client() -> SharedHttpClient {
-    HttpClientBuilder::new().pool_idle_timeout(POOL_IDLE_TIMEOUT).tls_provider(tls_provider()).build_https()
+fn http_client(idle: Duration) -> SharedHttpClient {
+    HttpClientBuilder::new().pool_idle_timeout(idle).tls_provider(tls_provider()).build_https()
 }

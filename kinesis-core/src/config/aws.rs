@@ -27,6 +27,10 @@ const PLACEHOLDER_REGION: &str = "us-east-1";
 
 const SOCKET_TIMEOUT: &str = "aws.clientconfig.socketTimeout";
 const REQUEST_TIMEOUT: &str = "aws.clientconfig.requestTimeout";
+const CONNECTION_TIMEOUT: &str = "aws.clientconfig.connectionTimeout";
+const CONNECTION_MAX_IDLE: &str = "aws.clientconfig.connectionMaxIdleMillis";
+const CONNECTION_KEYS: [&str; 2] = [CONNECTION_TIMEOUT, CONNECTION_MAX_IDLE];
+const MILLIS_SHAPE: &str = "a whole number of milliseconds from 1";
 const PRODUCER_PREFIX: &str = "aws.producer.";
 
 /// Which AWS to talk to, as whom, and with what limits.
@@ -47,13 +51,28 @@ pub struct AwsConfig {
     endpoint: Option<String>,
     credentials: ConfiguredCredentials,
     read_timeout: Option<Duration>,
+    connect_timeout: Duration,
+    idle_connections: Duration,
 }
+
+/// A machine of the service that does not answer in this time is down; the SDK's own default is 3.1 s.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Idle connections go before the service closes them, after about 20 s (aws-sdk-rust #440).
+const IDLE_CONNECTIONS: Duration = Duration::from_secs(15);
 
 impl AwsConfig {
     /// Starts a config: no region, no endpoint, credentials AUTO.
     pub fn builder() -> AwsConfigBuilder {
         let credentials = ConfiguredCredentials::new(CredentialsSource::Auto);
-        AwsConfigBuilder { config: Self { region: None, endpoint: None, credentials, read_timeout: None } }
+        let config = Self {
+            region: None,
+            endpoint: None,
+            credentials,
+            read_timeout: None,
+            connect_timeout: CONNECT_TIMEOUT,
+            idle_connections: IDLE_CONNECTIONS,
+        };
+        AwsConfigBuilder { config }
     }
 
     /// Reads and checks every key that starts with `aws.`; other keys are not looked at.
@@ -69,15 +88,15 @@ impl AwsConfig {
         let credentials = ConfiguredCredentials::new(credentials::read(properties, &mut problems));
         check_unsupported(properties, &mut problems);
         notes(properties).log();
-        let builder = AwsConfigBuilder {
-            config: Self {
-                region: properties.get(AWS_REGION).map(str::to_owned),
-                endpoint: properties.get(AWS_ENDPOINT).map(str::to_owned),
-                credentials,
-                read_timeout: read_timeout(properties, &mut problems),
-            },
+        let config = Self {
+            region: properties.get(AWS_REGION).map(str::to_owned),
+            endpoint: properties.get(AWS_ENDPOINT).map(str::to_owned),
+            credentials,
+            read_timeout: read_timeout(properties, &mut problems),
+            connect_timeout: millis(properties, CONNECTION_TIMEOUT, &mut problems).unwrap_or(CONNECT_TIMEOUT),
+            idle_connections: millis(properties, CONNECTION_MAX_IDLE, &mut problems).unwrap_or(IDLE_CONNECTIONS),
         };
-        builder.finish(problems)
+        AwsConfigBuilder { config }.finish(problems)
     }
 
     /// The configured region.
@@ -103,6 +122,19 @@ impl AwsConfig {
     /// The time limit of one attempt of a call; where there is none, that of [`ClientOptions`] holds.
     pub const fn read_timeout(&self) -> Option<Duration> {
         self.read_timeout
+    }
+
+    /// The time limit of connecting; 3 s by default.
+    pub const fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// How long a connection without requests is kept; 15 s by default.
+    ///
+    /// The service closes such a connection after about 20 s; a longer time here has the next request fail and be sent
+    /// again.
+    pub const fn idle_connections(&self) -> Duration {
+        self.idle_connections
     }
 
     /// The time limits of a client, with the configured one in place of the defaults.
@@ -174,6 +206,18 @@ impl AwsConfigBuilder {
         self
     }
 
+    /// Limits how long connecting may take; 3 s by default.
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// Limits how long a connection without requests is kept; 15 s by default.
+    pub const fn idle_connections(mut self, limit: Duration) -> Self {
+        self.config.idle_connections = limit;
+        self
+    }
+
     /// Checks the whole and makes the config.
     ///
     /// # Errors
@@ -194,8 +238,13 @@ impl AwsConfigBuilder {
         if config.region.is_none() && config.endpoint.is_none() {
             problems.missing(AWS_REGION, format!("set it, `{AWS_ENDPOINT}`, or both; allowed: {REGION_SHAPE}"));
         }
-        if config.read_timeout.is_some_and(|timeout| timeout.is_zero()) {
-            problems.invalid(HTTP_CLIENT_READ_TIMEOUT_MILLIS, "0", "a whole number of milliseconds from 1");
+        let limits = [
+            (HTTP_CLIENT_READ_TIMEOUT_MILLIS, config.read_timeout),
+            (CONNECTION_TIMEOUT, Some(config.connect_timeout)),
+            (CONNECTION_MAX_IDLE, Some(config.idle_connections)),
+        ];
+        for (key, _) in limits.into_iter().filter(|(_, limit)| limit.is_some_and(|limit| limit.is_zero())) {
+            problems.invalid(key, "0", MILLIS_SHAPE);
         }
         problems.finish(config)
     }
@@ -203,19 +252,20 @@ impl AwsConfigBuilder {
 
 const READ_TIMEOUT_KEYS: [&str; 3] = [HTTP_CLIENT_READ_TIMEOUT_MILLIS, SOCKET_TIMEOUT, REQUEST_TIMEOUT];
 
-/// The first of the keys that is set; those of the SDK for Java are judged here, no table lists them.
+/// The first of the keys that is set; all of them are judged.
 fn read_timeout(properties: &Properties, problems: &mut Problems) -> Option<Duration> {
-    let mut found = None;
-    for key in READ_TIMEOUT_KEYS {
-        match properties.get(key).map(|value| (value, value.parse::<u32>())) {
-            None => {}
-            Some((_, Ok(millis))) if millis > 0 => {
-                found.get_or_insert_with(|| Duration::from_millis(u64::from(millis)));
-            }
-            Some((value, _)) => problems.invalid(key, value, "a whole number of milliseconds from 1"),
-        }
+    let limits = READ_TIMEOUT_KEYS.map(|key| millis(properties, key, problems));
+    limits.into_iter().flatten().next()
+}
+
+/// The limit under a key; those of the SDK for Java are judged here, no table lists them.
+fn millis(properties: &Properties, key: &str, problems: &mut Problems) -> Option<Duration> {
+    let value = properties.get(key)?;
+    let millis = value.parse::<u32>().ok().filter(|&millis| millis > 0);
+    if millis.is_none() {
+        problems.invalid(key, value, MILLIS_SHAPE);
     }
-    found
+    millis.map(|millis| Duration::from_millis(u64::from(millis)))
 }
 
 /// A refused endpoint without what may be a password.
@@ -242,7 +292,7 @@ fn notes(properties: &Properties) -> Notes {
             if key != holds {
                 notes.add(key, format!("the key has no effect, because `{holds}` is set and wins"));
             }
-        } else if key.starts_with(AWS_CLIENT_CONFIG_PREFIX) {
+        } else if key.starts_with(AWS_CLIENT_CONFIG_PREFIX) && !CONNECTION_KEYS.contains(&key) {
             notes.add(key, "the setting of the SDK for Java has no counterpart here, and no effect");
         } else if key.starts_with(PRODUCER_PREFIX) {
             notes.add(key, "the key is a producer's, and has no effect here");
@@ -316,6 +366,29 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_connections_are_those_of_the_java_sdk_where_it_names_them() {
+        let read = |pairs: &[(&str, &str)]| AwsConfig::from_properties(&pairs.iter().copied().collect()).unwrap();
+        let region = (AWS_REGION, "us-east-1");
+        let default = read(&[region]);
+        let (connect, idle) = (default.connect_timeout(), default.idle_connections());
+        assert_eq!((connect, idle), (Duration::from_secs(3), Duration::from_secs(15)));
+        let set = read(&[region, (CONNECTION_TIMEOUT, "700"), (CONNECTION_MAX_IDLE, "5000")]);
+        let (connect, idle) = (set.connect_timeout(), set.idle_connections());
+        assert_eq!((connect, idle), (Duration::from_millis(700), Duration::from_secs(5)));
+        assert_eq!(problems(&[region, (CONNECTION_TIMEOUT, "0"), (CONNECTION_MAX_IDLE, "long")]).len(), 2);
+        assert_eq!(
+            AwsConfig::builder()
+                .region("us-east-1")
+                .connect_timeout(Duration::ZERO)
+                .build()
+                .unwrap_err()
+                .iter()
+                .count(),
+            1
+        );
+    }
+
+    #[test]
     fn keys_without_effect_are_noted_and_no_others() {
         let properties = Properties::from([
             (AWS_REGION, "us-east-1"),
@@ -326,6 +399,7 @@ mod tests {
             (USER_AGENT_PREFIX, "mine"),
             (SOCKET_TIMEOUT, "9999"),
             (REQUEST_TIMEOUT, "8888"),
+            (CONNECTION_TIMEOUT, "7777"),
             ("aws.clientconfig.gzip", "true"),
             ("aws.producer.collectionMaxCount", "5"),
         ]);

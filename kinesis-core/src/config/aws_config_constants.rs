@@ -84,8 +84,9 @@ pub const HTTP_CLIENT_READ_TIMEOUT_MILLIS: &str = "aws.http-client.read-timeout"
 
 /// The prefix of settings of the AWS SDK for Java, such as `aws.clientconfig.socketTimeout`.
 ///
-/// `socketTimeout` and `requestTimeout` stand in for [`HTTP_CLIENT_READ_TIMEOUT_MILLIS`]; all others are accepted with a
-/// warning.
+/// `socketTimeout` and `requestTimeout` stand in for [`HTTP_CLIENT_READ_TIMEOUT_MILLIS`]; `connectionTimeout` (default
+/// 3,000) and `connectionMaxIdleMillis` (default 15,000) limit connecting and idle connections. All others are accepted
+/// with a warning.
 pub const AWS_CLIENT_CONFIG_PREFIX: &str = "aws.clientconfig.";
 
 /// The first bound of the delay between attempts of every polling call.

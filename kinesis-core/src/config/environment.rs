@@ -11,7 +11,12 @@ use crate::properties::Properties;
 /// What a variable's name may hold, for messages.
 const NAME_SHAPE: &str = "upper-case letters, digits, `_` for a dot and `__` for a hyphen, none of them at an end";
 /// Keys with capital letters that no table lists, since whatever starts as they do is accepted.
-const OPEN_KEYS: [&str; 2] = ["aws.clientconfig.socketTimeout", "aws.clientconfig.requestTimeout"];
+const OPEN_KEYS: [&str; 4] = [
+    "aws.clientconfig.socketTimeout",
+    "aws.clientconfig.requestTimeout",
+    "aws.clientconfig.connectionTimeout",
+    "aws.clientconfig.connectionMaxIdleMillis",
+];
 const NESTED_PROVIDER: &str = ".role.provider";
 
 impl Properties {
