@@ -23,6 +23,8 @@ mod listing;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod permissions;
+#[cfg(test)]
 mod quotas;
 #[cfg(test)]
 mod raw;
