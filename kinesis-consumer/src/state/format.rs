@@ -1,5 +1,6 @@
 //! A checkpoint as bytes: framed, versioned, checksummed.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use bytes::{Buf, Bytes};
@@ -60,12 +61,18 @@ impl Checkpoint {
     /// # Errors
     /// [`DecodeCheckpointError`]; a retry gives the same.
     pub fn decode(mut bytes: Bytes) -> Result<Self, DecodeCheckpointError> {
-        if bytes.len() < HEADER_BYTES || bytes[..4] != MAGIC {
+        if !bytes.starts_with(&MAGIC) {
             return Err(DecodeCheckpointError::NotACheckpoint);
+        }
+        if bytes.len() < HEADER_BYTES {
+            return Err(damaged(format!("{} bytes are left of a header of {HEADER_BYTES}", bytes.len())));
         }
         bytes.advance(4);
         let (version, checksum, length) = (bytes.get_u16(), bytes.get_u32(), bytes.get_u64());
-        if version == 0 || version > VERSION {
+        if version == 0 {
+            return Err(damaged("it says version 0, and the first is 1"));
+        }
+        if version > VERSION {
             return Err(DecodeCheckpointError::NewerVersion { found: version, supported: VERSION });
         }
         if length != bytes.len() as u64 {
@@ -80,6 +87,18 @@ impl Checkpoint {
 
 fn damaged(what: impl Display) -> DecodeCheckpointError {
     DecodeCheckpointError::Damaged(what.to_string())
+}
+
+/// Of two positions of one shard nobody could say which holds.
+fn each_once<T: Ord + Display>(what: &str, names: impl Iterator<Item = T>) -> Result<(), DecodeCheckpointError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if seen.contains(&name) {
+            return Err(damaged(format!("it holds the {what} {name} twice")));
+        }
+        seen.insert(name);
+    }
+    Ok(())
 }
 
 impl From<&Checkpoint> for CheckpointMessage {
@@ -102,11 +121,13 @@ impl TryFrom<CheckpointMessage> for Checkpoint {
     type Error = DecodeCheckpointError;
 
     fn try_from(message: CheckpointMessage) -> Result<Self, Self::Error> {
+        let streams = message.streams.into_iter().map(StreamState::try_from).collect::<Result<Vec<_>, _>>()?;
+        each_once("stream", streams.iter().map(|stream| &stream.name))?;
         Ok(Self {
             job: message.job,
             epoch: Epoch(message.epoch),
             taken_at: from_unix_millis(message.taken_at_millis),
-            streams: message.streams.into_iter().map(StreamState::try_from).collect::<Result<_, _>>()?,
+            streams,
             pending: message
                 .pending
                 .into_iter()
@@ -132,12 +153,14 @@ impl TryFrom<StreamMessage> for StreamState {
 
     fn try_from(message: StreamMessage) -> Result<Self, Self::Error> {
         let arn: kinesis_core::StreamArn = message.arn.parse().map_err(damaged)?;
+        let shards = message.shards.into_iter().map(ShardState::try_from).collect::<Result<Vec<_>, _>>()?;
+        each_once("shard", shards.iter().map(|state| &state.shard.id))?;
         Ok(Self {
             name: arn.name().clone(),
             arn,
             created_at: from_unix_millis(message.created_at_millis),
             start: position(message.start)?,
-            shards: message.shards.into_iter().map(ShardState::try_from).collect::<Result<_, _>>()?,
+            shards,
         })
     }
 }
@@ -225,76 +248,152 @@ mod tests {
     use super::*;
     use kinesis_core::{SequenceNumber, ShardId};
 
-    fn checkpoint() -> Checkpoint {
-        let halves = HashKeyRange::uniform(2);
-        let real: SequenceNumber = "49590338271490256608559692538361571095921575989136588898".parse().unwrap();
-        let shard = |index: u64, range, parent: Option<u64>| Shard {
+    /// Written by the first release of version 1, and never again.
+    const GOLDEN: &[u8] = include_bytes!("golden/v1.checkpoint");
+    const GOLDEN_EMPTY: &[u8] = include_bytes!("golden/v1-empty.checkpoint");
+
+    const REAL: &str = "49590338271490256608559692538361571095921575989136588898";
+    const LATER: &str = "49590338271490256608559692538362780021741190618311295074";
+
+    fn shard(index: u64, range: HashKeyRange, parents: &[u64]) -> Shard {
+        let parent = |nth: usize| parents.get(nth).copied().map(ShardId::from_index);
+        Shard {
             id: ShardId::from_index(index),
             hash_key_range: range,
-            parent: parent.map(ShardId::from_index),
-            adjacent_parent: None,
-            starting_sequence_number: real,
-            ending_sequence_number: parent.is_none().then_some(real),
-        };
-        let last = RecordPosition::new(real, 17);
-        let ended = ShardProgress {
-            position: ShardPosition::from_parts(Some(last), None, true),
-            user_state: Bytes::from_static(b"final"),
-            watermark: Some(from_unix_millis(77)),
-        };
+            parent: parent(0),
+            adjacent_parent: parent(1),
+            starting_sequence_number: REAL.parse().unwrap(),
+            ending_sequence_number: parents.is_empty().then(|| LATER.parse().unwrap()),
+        }
+    }
+
+    fn progress(position: ShardPosition, user_state: &'static [u8], watermark: Option<u64>) -> Option<ShardProgress> {
+        let user_state = Bytes::from_static(user_state);
+        Some(ShardProgress { position, user_state, watermark: watermark.map(from_unix_millis) })
+    }
+
+    /// Each field is set somewhere and absent somewhere: a merge that waits, a split under way, an untouched stream.
+    fn checkpoint() -> Checkpoint {
+        let [low, high] = [HashKeyRange::uniform(2)[0], HashKeyRange::uniform(2)[1]];
+        let number = |text: &str| -> SequenceNumber { text.parse().unwrap() };
         let t0 = ShardPosition::at_timestamp(from_unix_millis(1_700_000_000_000));
+        let horizon = ShardPosition::TRIM_HORIZON;
+        let within = |sequence, member| Some(RecordPosition::new(number(sequence), member));
+        let ended = ShardPosition::from_parts(within(LATER, 0), None, true);
+        let inside = ShardPosition::from_parts(within(REAL, 17), Some(from_unix_millis(1_700_000_050_250)), false);
+        let orders = StreamState {
+            name: "orders".parse().unwrap(),
+            arn: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".parse().unwrap(),
+            created_at: from_unix_millis(1_600_000_000_123),
+            start: t0,
+            shards: vec![
+                ShardState { shard: shard(0, low, &[]), start: t0, progress: progress(ended, b"final", Some(77)) },
+                ShardState { shard: shard(1, high, &[]), start: t0, progress: progress(inside, b"", None) },
+                ShardState { shard: shard(2, HashKeyRange::FULL, &[0, 1]), start: horizon, progress: None },
+            ],
+        };
+        let payments = StreamState {
+            name: "payments".parse().unwrap(),
+            arn: "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/payments".parse().unwrap(),
+            created_at: from_unix_millis(1_650_000_000_000),
+            start: horizon,
+            shards: vec![ShardState {
+                shard: shard(7, low, &[3]),
+                start: horizon,
+                progress: progress(horizon, b"\x00\xff", Some(1_700_000_049_999)),
+            }],
+        };
         Checkpoint {
             job: "orders".into(),
             epoch: Epoch(12),
             taken_at: from_unix_millis(1_700_000_100_000),
-            streams: vec![StreamState {
-                name: "orders".parse().unwrap(),
-                arn: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".parse().unwrap(),
-                created_at: from_unix_millis(1_600_000_000_123),
-                start: t0,
-                shards: vec![
-                    ShardState { shard: shard(0, HashKeyRange::FULL, None), start: t0, progress: Some(ended) },
-                    ShardState {
-                        shard: shard(1, halves[0], Some(0)),
-                        start: ShardPosition::TRIM_HORIZON,
-                        progress: None,
-                    },
-                ],
-            }],
-            pending: vec![CommitHandle { epoch: Epoch(12), payload: Bytes::from_static(b"part-12") }],
+            streams: vec![orders, payments],
+            pending: vec![
+                CommitHandle { epoch: Epoch(11), payload: Bytes::new() },
+                CommitHandle { epoch: Epoch(12), payload: Bytes::from_static(b"part-12") },
+            ],
         }
     }
 
-    #[test]
-    fn a_checkpoint_survives_the_round_trip() {
-        assert_eq!(Checkpoint::decode(checkpoint().encode()), Ok(checkpoint()));
+    fn empty() -> Checkpoint {
+        Checkpoint { streams: Vec::new(), pending: Vec::new(), ..checkpoint() }
     }
 
     #[test]
-    fn the_bytes_of_version_one_stay_as_they_are() {
-        // Written by the first release; what follows must read it for ever.
-        let empty = Checkpoint { streams: Vec::new(), pending: Vec::new(), ..checkpoint() };
-        let bytes = empty.encode();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "4b434b5000017a3e54b800000000000000110a066f7264657273100c18a0dd9bffbc31");
+    fn what_the_first_release_wrote_is_read() {
+        assert_eq!(Checkpoint::decode(Bytes::from_static(GOLDEN)), Ok(checkpoint()));
+        assert_eq!(Checkpoint::decode(Bytes::from_static(GOLDEN_EMPTY)), Ok(empty()));
+    }
+
+    /// Whoever changes what is written has to raise the version, and keep the files.
+    #[test]
+    fn version_one_is_written_as_the_first_release_wrote_it() {
+        assert_eq!(VERSION, 1, "a new version needs golden files of its own, beside the old ones");
+        assert_eq!(checkpoint().encode(), GOLDEN);
+        assert_eq!(empty().encode(), GOLDEN_EMPTY);
     }
 
     #[test]
     fn any_changed_or_missing_byte_is_noticed() {
-        let good = checkpoint().encode();
-        for index in 0..good.len() {
-            let mut bad = good.to_vec();
+        for index in 0..GOLDEN.len() {
+            let mut bad = GOLDEN.to_vec();
             bad[index] ^= 0x40;
             assert!(Checkpoint::decode(bad.into()).is_err(), "a change of byte {index} went unnoticed");
-            assert!(Checkpoint::decode(good.slice(..index)).is_err(), "a cut at byte {index} went unnoticed");
+            let cut = Bytes::from_static(GOLDEN).slice(..index);
+            assert!(Checkpoint::decode(cut).is_err(), "a cut at byte {index} went unnoticed");
         }
+        let longer = [GOLDEN, b"\n"].concat();
+        assert!(Checkpoint::decode(longer.into()).is_err(), "bytes after the end went unnoticed");
+    }
+
+    /// With the checksum put right, so that the fields are judged one by one.
+    #[test]
+    fn a_body_that_makes_no_sense_is_an_error_whatever_its_checksum_says() {
+        let (header, body) = GOLDEN.split_at(HEADER_BYTES);
+        let mut refused = 0;
+        for index in 0..body.len() {
+            let mut bytes = [header, body].concat();
+            bytes[HEADER_BYTES + index] ^= 0x80;
+            let checksum = crc32fast::hash(&bytes[HEADER_BYTES..]);
+            bytes[6..10].copy_from_slice(&checksum.to_be_bytes());
+            refused += usize::from(Checkpoint::decode(bytes.into()).is_err());
+        }
+        assert!(refused > body.len() / 2, "only {refused} of {} changes were refused", body.len());
     }
 
     #[test]
-    fn a_newer_version_is_refused_by_name() {
-        let mut bytes = checkpoint().encode().to_vec();
-        bytes[5] = 2;
-        let error = Checkpoint::decode(bytes.into()).unwrap_err();
-        assert_eq!(error, DecodeCheckpointError::NewerVersion { found: 2, supported: 1 });
+    fn a_shard_or_a_stream_that_is_there_twice_is_refused() {
+        let mut shard_twice = checkpoint();
+        let shard = shard_twice.streams[0].shards[1].clone();
+        shard_twice.streams[0].shards.push(shard);
+        let error = Checkpoint::decode(shard_twice.encode()).unwrap_err();
+        assert_eq!(error, damaged("it holds the shard shardId-000000000001 twice"));
+
+        let mut stream_twice = checkpoint();
+        let stream = stream_twice.streams[0].clone();
+        stream_twice.streams.push(stream);
+        let error = Checkpoint::decode(stream_twice.encode()).unwrap_err();
+        assert_eq!(error, damaged("it holds the stream orders twice"));
+    }
+
+    #[test]
+    fn other_versions_are_refused_with_what_was_found_and_what_is_read() {
+        let of = |version: u8| {
+            let mut bytes = GOLDEN.to_vec();
+            bytes[5] = version;
+            Checkpoint::decode(bytes.into()).unwrap_err()
+        };
+        assert_eq!(of(2), DecodeCheckpointError::NewerVersion { found: 2, supported: 1 });
+        assert!(of(2).to_string().contains("version 2") && of(2).to_string().contains("up to 1"));
+        assert_eq!(of(0), damaged("it says version 0, and the first is 1"));
+    }
+
+    #[test]
+    fn other_files_are_told_from_damaged_ones() {
+        for bytes in [&b""[..], b"KCK", b"{\"job\":\"orders\",\"epoch\":12}", &GOLDEN[1..]] {
+            assert_eq!(Checkpoint::decode(bytes.to_vec().into()), Err(DecodeCheckpointError::NotACheckpoint));
+        }
+        let cut = Checkpoint::decode(Bytes::from_static(&GOLDEN[..10])).unwrap_err();
+        assert_eq!(cut, damaged("10 bytes are left of a header of 18"));
     }
 }
