@@ -6,6 +6,10 @@
 
 #[path = "shared/measure.rs"]
 mod measure;
+#[path = "shared/resident.rs"]
+mod resident;
+#[path = "shared/virtual_time.rs"]
+mod virtual_time;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -18,6 +22,7 @@ use clap::Parser;
 use kinesis_testkit::FakeKinesis;
 
 use crate::measure::{cpu_time, verdict};
+use crate::resident::resident_bytes;
 
 const STREAM: &str = "orders";
 const SHARDS: u32 = 2;
@@ -44,7 +49,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    measure::run("memory_and_growth", run(&arguments))
+    virtual_time::run("memory_and_growth", run(&arguments))
 }
 
 async fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
@@ -175,19 +180,4 @@ impl Fill {
 fn median(mut samples: Vec<Duration>) -> Duration {
     samples.sort_unstable();
     samples[samples.len() / 2]
-}
-
-/// The process's resident memory.
-fn resident_bytes() -> Result<u64, Box<dyn Error>> {
-    let text = std::fs::read_to_string("/proc/self/statm")?;
-    let pages: u64 = text.split_whitespace().nth(1).ok_or("/proc/self/statm is empty")?.parse()?;
-    Ok(pages * page_bytes()?)
-}
-
-/// The size of a page, as the kernel tells it of this process's first mapping.
-fn page_bytes() -> Result<u64, Box<dyn Error>> {
-    let text = std::fs::read_to_string("/proc/self/smaps")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("KernelPageSize:")).ok_or("no page size in smaps")?;
-    let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
-    Ok(kib * 1024)
 }

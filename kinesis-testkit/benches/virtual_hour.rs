@@ -6,6 +6,8 @@
 
 #[path = "shared/measure.rs"]
 mod measure;
+#[path = "shared/virtual_time.rs"]
+mod virtual_time;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -52,7 +54,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    measure::run("virtual_hour", run(&arguments))
+    virtual_time::run("virtual_hour", run(&arguments))
 }
 
 async fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
