@@ -16,8 +16,9 @@ use crate::error::BuildError;
 use crate::events::{ConsumerEvent, Listener};
 use crate::mutants::Mutant;
 use crate::pacing::PacingLimits;
+use crate::pull::{KeptByUser, Positions, PullConsumer};
 use crate::reader::{ForeignMembers, LossPolicy, MemoryBudget, ReaderSettings, ReaderShared};
-use crate::schema::Schema;
+use crate::schema::{Judged, Schema};
 use crate::store::CheckpointStore;
 
 /// 2 MB/s, what the service lets all readers of a shard have together (AWS quota page).
@@ -30,9 +31,9 @@ const DEFAULT_MAX_BATCH: usize = 10_000;
 const DEFAULT_MAX_MEMBERS: usize = 1_000_000;
 const TIP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Builds a [`KinesisConsumer`].
+/// Builds a [`KinesisConsumer`], or a [`PullConsumer`].
 ///
-/// Needed: a client, at least one stream, and a checkpoint store. Everything else has a default.
+/// Needed: a client, at least one stream, and for the first a checkpoint store. Everything else has a default.
 pub struct ConsumerBuilder<S> {
     schema: S,
     client: Option<KinesisClient>,
@@ -41,6 +42,7 @@ pub struct ConsumerBuilder<S> {
     config: ConsumerConfig,
     parallelism: usize,
     checkpoints: Option<(Arc<dyn CheckpointStore>, Duration)>,
+    positions: Vec<Positions>,
     assigner: Arc<dyn ShardAssigner>,
     foreign_members: ForeignMembers,
     loss: LossPolicy,
@@ -62,6 +64,7 @@ impl<S: Schema> ConsumerBuilder<S> {
             config: ConsumerConfig::default(),
             parallelism: 1,
             checkpoints: None,
+            positions: Vec::new(),
             assigner: Arc::new(HashAssigner),
             foreign_members: ForeignMembers::default(),
             loss: LossPolicy::default(),
@@ -84,6 +87,7 @@ impl<S: Schema> ConsumerBuilder<S> {
             config: self.config,
             parallelism: self.parallelism,
             checkpoints: self.checkpoints,
+            positions: self.positions,
             assigner: self.assigner,
             foreign_members: self.foreign_members,
             loss: self.loss,
@@ -134,6 +138,14 @@ impl<S: Schema> ConsumerBuilder<S> {
     /// Keeps checkpoints in `store`, one every `interval`.
     pub fn checkpoints(mut self, store: impl CheckpointStore + 'static, interval: Duration) -> Self {
         self.checkpoints = Some((Arc::new(store), interval));
+        self
+    }
+
+    /// Goes on from positions that you kept: all that was kept, of any number of subtasks; for a consumer that is pulled.
+    ///
+    /// None at all start a new job, at the configured position.
+    pub fn positions(mut self, kept: impl IntoIterator<Item = Positions>) -> Self {
+        self.positions = kept.into_iter().collect();
         self
     }
 
@@ -194,23 +206,51 @@ impl<S: Schema> ConsumerBuilder<S> {
         self
     }
 
-    /// Builds the consumer; nothing is called yet.
+    /// Builds a consumer that keeps checkpoints; nothing is called yet.
     ///
     /// # Errors
     /// [`BuildError`] names the setting that is missing or out of range.
-    pub fn build(self) -> Result<KinesisConsumer<S>, BuildError> {
-        let client = self.client.clone().ok_or(missing("a client", "client"))?;
-        let (store, interval) = self.checkpoints.clone().ok_or(missing("a checkpoint store", "checkpoints"))?;
-        let streams = self.stream_names()?;
-        self.check()?;
+    pub fn build(mut self) -> Result<KinesisConsumer<S>, BuildError> {
+        self.required_client()?;
+        let (store, interval) = self.checkpoints.take().ok_or(missing("a checkpoint store", "checkpoints"))?;
         if interval.is_zero() {
             return Err(invalid("the checkpoint interval", "0 s", "more than 0 s"));
         }
+        if !self.positions.is_empty() {
+            return Err(BuildError::Conflict { what: "positions", with: "checkpoints of its own" });
+        }
+        let (job, handle) = self.into_job(store, Some(interval))?;
+        Ok(KinesisConsumer::new(job, handle))
+    }
+
+    /// Builds a consumer that is pulled and whose positions you keep; nothing is called yet.
+    ///
+    /// # Errors
+    /// [`BuildError`] names the setting that is missing, out of range or of no use here.
+    pub fn build_pull(mut self) -> Result<PullConsumer<S>, BuildError> {
+        if self.checkpoints.is_some() {
+            return Err(BuildError::Conflict { what: "checkpoints", with: "positions that its user keeps" });
+        }
+        let mut kept = std::mem::take(&mut self.positions).into_iter();
+        let merged = kept.next().map(|first| kept.try_fold(first, Positions::merge)).transpose()?;
+        let store = KeptByUser(merged.clone().map(Positions::into_checkpoint));
+        let (job, handle) = self.into_job(Arc::new(store), None)?;
+        Ok(PullConsumer::new(job, handle, merged.as_ref()))
+    }
+
+    fn into_job(
+        self,
+        store: Arc<dyn CheckpointStore>,
+        checkpoint_interval: Option<Duration>,
+    ) -> Result<(Job<S>, ConsumerHandle), BuildError> {
+        let client = self.required_client()?;
+        let streams = self.stream_names()?;
+        self.check()?;
         let handle = ConsumerHandle::new();
         let readers = Arc::new(ReaderShared {
             client,
             settings: Arc::new(self.reader_settings()),
-            schema: Arc::new(self.schema),
+            schema: Arc::new(Judged::new(self.schema)),
             clock: self.clock,
             randomness: self.randomness,
             memory: MemoryBudget::new(self.memory_bytes),
@@ -223,7 +263,7 @@ impl<S: Schema> ConsumerBuilder<S> {
             streams,
             start: self.config.starting_position(),
             parallelism: self.parallelism,
-            checkpoint_interval: interval,
+            checkpoint_interval,
             discovery_interval: self.config.discovery_interval().max(Duration::from_millis(1)),
             list_shards: self.config.list_shards_retry(),
             describe: self.config.describe_stream_retry(),
@@ -232,7 +272,11 @@ impl<S: Schema> ConsumerBuilder<S> {
             readers,
             mutant: self.mutant,
         };
-        Ok(KinesisConsumer::new(job, handle))
+        Ok((job, handle))
+    }
+
+    fn required_client(&self) -> Result<KinesisClient, BuildError> {
+        self.client.clone().ok_or(missing("a client", "client"))
     }
 
     fn stream_names(&self) -> Result<Vec<StreamName>, BuildError> {

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kinesis_core::Epoch;
+use kinesis_core::{CheckpointParticipant, Epoch};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::builder::ConsumerBuilder;
 use crate::control::ConsumerHandle;
-use crate::engine::{Coordinator, Job};
+use crate::engine::intake::Intake;
+use crate::engine::messages::ToCoordinator;
+use crate::engine::{Coordinator, Crew, Job, Subtask, SubtaskShared};
 use crate::error::ConsumerError;
 use crate::processor::{Processor, ShardContext};
 use crate::schema::{RawRecords, Schema};
@@ -68,11 +73,32 @@ impl<S: Schema> KinesisConsumer<S> {
         F: Fn(&ShardContext) -> P + Send + Sync + 'static,
         K: Sink<P::Output> + 'static,
     {
-        let coordinator = Coordinator::start(Arc::clone(&self.job), Arc::new(factory), sink).await?;
+        let participant = Arc::clone(&sink) as Arc<dyn CheckpointParticipant>;
+        let (readers, mutant) = (Arc::clone(&self.job.readers), self.job.mutant);
+        let shared = Arc::new(SubtaskShared { readers, factory: Arc::new(factory), sink, mutant });
+        let hire = |epoch, outbox: &_| crew(self.job.parallelism, &shared, epoch, outbox);
+        let coordinator = Coordinator::start(Arc::clone(&self.job), participant, hire).await?;
         let result = coordinator.run().await;
         self.handle.reset();
         result
     }
+}
+
+/// Subtasks with a task each.
+fn crew<S: Schema, P: Processor<S::Item>>(
+    parallelism: usize,
+    shared: &Arc<SubtaskShared<S, P>>,
+    epoch: Epoch,
+    outbox: &mpsc::UnboundedSender<ToCoordinator>,
+) -> Crew {
+    let (mut commands, mut tasks) = (Vec::with_capacity(parallelism), JoinSet::new());
+    for index in 0..parallelism {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let intake = Intake::new(Arc::clone(&shared.readers), Handle::current(), receiver);
+        tasks.spawn(Subtask::new(index, Arc::clone(shared), epoch, intake, outbox.clone()).run());
+        commands.push(sender);
+    }
+    Crew { commands, tasks, lineage: None }
 }
 
 impl<S: Schema> fmt::Debug for KinesisConsumer<S> {

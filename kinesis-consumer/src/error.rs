@@ -1,10 +1,12 @@
 //! What ends a job.
 
+use std::io;
 use std::time::SystemTime;
 
 use kinesis_core::{ParticipantError, RecordPosition, RequestError, StreamArn, StreamName};
 use thiserror::Error;
 
+use crate::pull::DifferentJobsError;
 use crate::record::StreamShard;
 use crate::schema::BoxError;
 use crate::store::StoreError;
@@ -32,6 +34,17 @@ pub enum ConsumerError {
         /// The record.
         position: RecordPosition,
         /// The schema's error.
+        #[source]
+        source: BoxError,
+    },
+    /// The dead-letter hook did not take a record that the schema had refused.
+    #[error("record {position} of {shard} was refused by the schema, and the dead-letter hook did not take it")]
+    DeadLetter {
+        /// The shard.
+        shard: StreamShard,
+        /// The record.
+        position: RecordPosition,
+        /// The hook's error.
         #[source]
         source: BoxError,
     },
@@ -82,6 +95,26 @@ pub enum ConsumerError {
         /// The aggregate.
         position: RecordPosition,
     },
+    /// The job has failed before, or in another subtask that is pulled.
+    #[error("the job has failed: {cause}")]
+    JobFailed {
+        /// The error's text.
+        cause: String,
+    },
+    /// A subtask was dropped before its end, so that its shards would stand still.
+    #[error(
+        "subtask {subtask} was dropped while the job was running: stop the job first, and pull until nothing comes"
+    )]
+    SubtaskDropped {
+        /// The subtask, from 0.
+        subtask: usize,
+    },
+    /// A blocking call was made in a thread of an async runtime, whose other tasks it would stop.
+    #[error("a blocking consumer cannot be used inside of an async runtime: pull its subtasks there, or use a thread")]
+    InsideRuntime,
+    /// The thread of a blocking consumer could not be made.
+    #[error("the thread of the blocking consumer could not be started")]
+    Thread(#[source] io::Error),
     /// A task of the consumer panicked; the panic of user code included.
     #[error("{task} panicked")]
     Panicked {
@@ -131,4 +164,15 @@ pub enum BuildError {
         /// What would be accepted.
         allowed: &'static str,
     },
+    /// Two settings exclude each other.
+    #[error("the consumer was given {what}, which do not go with {with}")]
+    Conflict {
+        /// What was given.
+        what: &'static str,
+        /// What it does not go with.
+        with: &'static str,
+    },
+    /// Positions of different jobs were given.
+    #[error("the positions cannot be taken up together")]
+    Positions(#[from] DifferentJobsError),
 }

@@ -49,6 +49,24 @@ pub enum ConsumerEvent {
         /// The record.
         position: RecordPosition,
     },
+    /// The schema refused records of a batch, and its policy left them out; sent before their position is passed.
+    RecordsSkipped {
+        /// The shard.
+        shard: StreamShard,
+        /// The first of them.
+        position: RecordPosition,
+        /// How many there were in the batch.
+        count: u64,
+    },
+    /// The schema refused records of a batch, and the dead-letter hook took them all.
+    RecordsDeadLettered {
+        /// The shard.
+        shard: StreamShard,
+        /// The first of them.
+        position: RecordPosition,
+        /// How many there were in the batch.
+        count: u64,
+    },
     /// Records may have been removed by retention before they were read.
     PossibleLoss(PossibleLoss),
     /// The service no longer lists a shard that was not read to its end.

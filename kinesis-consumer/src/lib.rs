@@ -70,13 +70,15 @@
 //!
 //! # Layout
 //!
-//! [`KinesisConsumer`] and its [builder](ConsumerBuilder); what a user implements: [`Schema`], [`Processor`], [`Sink`];
+//! [`KinesisConsumer`] and its [builder](ConsumerBuilder); what a user implements: [`Schema`], [`Processor`] (or a closure, [`Stateless`]), [`Sink`];
 //! where checkpoints go: [`CheckpointStore`], of which [`FileStore`] and [`MemoryStore`] are here. The bytes of a
-//! checkpoint are described in `docs/state-format.md`.
+//! checkpoint are described in `docs/state-format.md`. Who would rather ask for batches, and keep [`Positions`] next to the
+//! results, has a [`PullConsumer`]; [`delivery`] compares the ways.
 //!
-//! Feature `mutants` (off): deliberate faults, for tests that must find them.
+//! Feature `json` (on): the schema `Json`, by serde. Feature `mutants` (off): deliberate faults, for tests that must find them.
 
 mod assign;
+mod blocking;
 mod builder;
 mod consumer;
 mod control;
@@ -89,6 +91,7 @@ mod mutants;
 mod pacing;
 mod position;
 mod processor;
+mod pull;
 mod reader;
 mod record;
 mod schema;
@@ -96,7 +99,11 @@ mod sink;
 mod state;
 mod store;
 
+#[doc = include_str!("../docs/delivery.md")]
+pub mod delivery {}
+
 pub use assign::{HashAssigner, ShardAssigner, UniformAssigner};
+pub use blocking::{BlockingBatches, Pulled};
 pub use builder::ConsumerBuilder;
 pub use consumer::KinesisConsumer;
 pub use control::ConsumerHandle;
@@ -106,10 +113,16 @@ pub use lineage::ShardProgress;
 #[cfg(feature = "mutants")]
 pub use mutants::Mutant;
 pub use position::ShardPosition;
-pub use processor::{Processor, SavedState, ShardContext};
+pub use processor::{Processor, SavedState, ShardContext, Stateless, UnexpectedStateError};
+pub use pull::{DifferentJobsError, Positions, PullConsumer, Subtask};
 pub use reader::{ForeignMembers, LossPolicy};
 pub use record::{Batch, PartitionKey, Record, StreamShard};
-pub use schema::{BoxError, NotUtf8Error, RawRecords, Schema, Utf8};
+pub use schema::{
+    BoxError, DeadLetter, DeadLetters, Described, ErrorPolicy, NotUtf8Error, OnError, RawBytes, RawRecords,
+    RecordMetadata, Schema, Utf8, WithMetadata,
+};
+#[cfg(feature = "json")]
+pub use schema::{Json, JsonError, JsonErrorKind};
 pub use sink::{FileSink, NoSink, Sink};
 pub use state::{Checkpoint, DecodeCheckpointError, ShardState, StreamState};
 pub use store::{CheckpointStore, FileStore, Incarnation, MemoryStore, OpenedJob, StoreError};

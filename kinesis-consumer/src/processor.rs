@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use kinesis_core::HashKeyRange;
+use thiserror::Error;
 
 use crate::record::{Batch, StreamShard};
 use crate::schema::BoxError;
@@ -75,5 +76,73 @@ pub trait Processor<T>: Send + 'static {
     fn end(&mut self, output: &mut Vec<Self::Output>) -> Result<(), BoxError> {
         let _ = output;
         Ok(())
+    }
+}
+
+/// A processor without state: a closure from a batch to its outputs.
+///
+/// The sink shows each output once. Whatever else the closure does is done again after a crash.
+///
+/// ```
+/// use kinesis_consumer::{Batch, Stateless};
+///
+/// let copy = Stateless(|batch: Batch<String>| Ok(batch.items));
+/// # fn check(_: impl kinesis_consumer::Processor<String, Output = String>) {}
+/// # check(copy);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Stateless<F>(pub F);
+
+#[async_trait]
+impl<T, O, F> Processor<T> for Stateless<F>
+where
+    T: Send + 'static,
+    O: Send + 'static,
+    F: FnMut(Batch<T>) -> Result<Vec<O>, BoxError> + Send + 'static,
+{
+    type Output = O;
+
+    async fn process(&mut self, batch: Batch<T>, output: &mut Vec<O>) -> Result<(), BoxError> {
+        output.extend(self.0(batch)?);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Bytes, BoxError> {
+        Ok(Bytes::new())
+    }
+
+    fn restore(&mut self, states: &[SavedState]) -> Result<(), BoxError> {
+        match states.iter().find(|state| !state.bytes.is_empty()) {
+            None => Ok(()),
+            Some(state) => Err(Box::new(UnexpectedStateError { shard: state.shard.clone() })),
+        }
+    }
+}
+
+/// A checkpoint holds state for a processor that has none.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the checkpoint holds state of {shard}, which a processor without state would throw away: use the processor that \
+     saved it, or another job name"
+)]
+#[non_exhaustive]
+pub struct UnexpectedStateError {
+    /// The shard that the state was saved for.
+    pub shard: StreamShard,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kinesis_core::ShardId;
+
+    #[test]
+    fn state_of_another_processor_is_not_thrown_away() {
+        let mut copy = Stateless(|batch: Batch<u8>| Ok(batch.items));
+        let shard = StreamShard { stream: "orders".parse().unwrap(), shard: ShardId::from_index(3) };
+        let saved = |bytes| SavedState { shard: shard.clone(), hash_key_range: HashKeyRange::FULL, bytes };
+        copy.restore(&[saved(Bytes::new())]).unwrap();
+        let error = copy.restore(&[saved(Bytes::new()), saved(Bytes::from_static(b"7"))]).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&UnexpectedStateError { shard }));
     }
 }

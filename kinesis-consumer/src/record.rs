@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use kinesis_core::{HashKey, RecordPosition, ShardId, StreamName};
 
+use crate::schema::RecordMetadata;
+
 /// A shard of a stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamShard {
@@ -25,6 +27,8 @@ impl fmt::Display for StreamShard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
+    /// The stream and shard that the record was read from.
+    pub shard: StreamShard,
     /// Where the record stands in its shard.
     pub position: RecordPosition,
     /// The partition key; nothing on streams that distribute records themselves.
@@ -35,6 +39,31 @@ pub struct Record {
     pub data: Bytes,
     /// When the service stored the record, by its own clock; not always ascending.
     pub arrived_at: Option<SystemTime>,
+}
+
+impl Record {
+    /// What is known of the record besides its data; texts are shared, not copied.
+    pub fn metadata(&self) -> RecordMetadata {
+        RecordMetadata {
+            shard: self.shard.clone(),
+            position: self.position,
+            partition_key: self.partition_key.clone(),
+            explicit_hash_key: self.explicit_hash_key,
+            arrived_at: self.arrived_at,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(sequence: u128, data: Bytes) -> Self {
+        Self {
+            shard: StreamShard { stream: "orders".parse().unwrap(), shard: ShardId::from_index(0) },
+            position: RecordPosition::new(sequence.into(), 0),
+            partition_key: Some(PartitionKey::new("key")),
+            explicit_hash_key: None,
+            data,
+            arrived_at: None,
+        }
+    }
 }
 
 /// A partition key, sharing the memory of the record that it came with.

@@ -1,15 +1,27 @@
 //! From records to what a program works with.
 
-use std::str::Utf8Error;
-
-use thiserror::Error;
-
 use crate::record::Record;
+
+#[cfg(feature = "json")]
+mod json;
+mod metadata;
+mod plain;
+mod refused;
+
+#[cfg(feature = "json")]
+pub use json::{Json, JsonError, JsonErrorKind};
+pub use metadata::{Described, RecordMetadata, WithMetadata};
+pub use plain::{NotUtf8Error, RawBytes, RawRecords, Utf8};
+pub use refused::{DeadLetter, DeadLetters, ErrorPolicy, OnError};
+pub(crate) use refused::{Decoded, Judged, Judgement, Refusals};
 
 /// The cause of a failure in user code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Turns user records into items.
+///
+/// A closure from [`Record`] to `Result<Option<T>, BoxError>` is a schema too. Where one record holds several items, let
+/// the item be a `Vec` of them: what comes of a record is delivered together, so that its position covers all of it.
 pub trait Schema: Send + Sync + 'static {
     /// What the schema makes.
     type Item: Send + 'static;
@@ -17,36 +29,56 @@ pub trait Schema: Send + Sync + 'static {
     /// Makes an item of a record; nothing skips the record, and its position advances all the same.
     ///
     /// # Errors
-    /// Any error fails the job at this record; a restored job reads it again.
+    /// What becomes of the record then is [`error_policy`](Self::error_policy)'s to say; by default the job fails, and a
+    /// restored one reads the record again. The error's text is shown in logs: it should not hold the data.
     fn decode(&self, record: Record) -> Result<Option<Self::Item>, BoxError>;
-}
 
-/// Hands on the records as they are, without a copy.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RawRecords;
+    /// What becomes of a record that [`decode`](Self::decode) refuses; asked once, when the consumer is built.
+    fn error_policy(&self) -> ErrorPolicy {
+        ErrorPolicy::Fail
+    }
 
-impl Schema for RawRecords {
-    type Item = Record;
+    /// Treats refused records by `policy`; the outermost policy counts.
+    fn on_error(self, policy: ErrorPolicy) -> OnError<Self>
+    where
+        Self: Sized,
+    {
+        OnError::new(self, policy)
+    }
 
-    fn decode(&self, record: Record) -> Result<Option<Record>, BoxError> {
-        Ok(Some(record))
+    /// Skips refused records, counted in [`RecordsSkipped`](crate::ConsumerEvent::RecordsSkipped).
+    fn or_skip(self) -> OnError<Self>
+    where
+        Self: Sized,
+    {
+        self.on_error(ErrorPolicy::Skip)
+    }
+
+    /// Gives refused records to `letters`, and goes on once it took them.
+    fn or_dead_letter(self, letters: impl DeadLetters) -> OnError<Self>
+    where
+        Self: Sized,
+    {
+        self.on_error(ErrorPolicy::dead_letter(letters))
+    }
+
+    /// Hands each item on together with its record's metadata.
+    fn with_metadata(self) -> WithMetadata<Self>
+    where
+        Self: Sized,
+    {
+        WithMetadata(self)
     }
 }
 
-/// Reads each record's data as UTF-8 text.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Utf8;
+impl<F, T> Schema for F
+where
+    F: Fn(Record) -> Result<Option<T>, BoxError> + Send + Sync + 'static,
+    T: Send + 'static,
+{
+    type Item = T;
 
-/// Data that is no UTF-8 text.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the data is no UTF-8 text: use another schema, or one that skips such records")]
-pub struct NotUtf8Error(#[source] Utf8Error);
-
-impl Schema for Utf8 {
-    type Item = String;
-
-    fn decode(&self, record: Record) -> Result<Option<String>, BoxError> {
-        let text = std::str::from_utf8(&record.data).map_err(NotUtf8Error)?;
-        Ok(Some(text.to_owned()))
+    fn decode(&self, record: Record) -> Result<Option<T>, BoxError> {
+        self(record)
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use kinesis_core::{CommitHandle, Epoch, Shard, StreamArn, StreamName};
 
 use crate::lineage::ShardProgress;
 use crate::position::ShardPosition;
+use crate::record::StreamShard;
 
 mod format;
 mod wire;
@@ -57,4 +59,29 @@ pub struct ShardState {
     pub start: ShardPosition,
     /// How far it was read; nothing for one that waits for its parents.
     pub progress: Option<ShardProgress>,
+}
+
+impl Checkpoint {
+    pub(crate) fn empty(job: &str) -> Self {
+        let (epoch, taken_at) = (Epoch::default(), SystemTime::UNIX_EPOCH);
+        Self { job: job.to_owned(), epoch, taken_at, streams: Vec::new(), pending: Vec::new() }
+    }
+
+    /// The same shards as if nothing of them had been read; begun are those that `begun` names.
+    pub(crate) fn at_starts(mut self, begun: impl Fn(&StreamShard) -> bool) -> Self {
+        for StreamState { name, shards, .. } in &mut self.streams {
+            for ShardState { shard, start, progress } in shards {
+                let id = StreamShard { stream: name.clone(), shard: shard.id.clone() };
+                *progress = begun(&id).then(|| ShardProgress::without_state(*start));
+            }
+        }
+        self
+    }
+}
+
+impl ShardProgress {
+    /// Of a shard that no processor works on.
+    pub(crate) const fn without_state(position: ShardPosition) -> Self {
+        Self { position, user_state: Bytes::new(), watermark: None }
+    }
 }

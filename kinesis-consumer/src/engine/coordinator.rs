@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use kinesis_core::{Epoch, RequestError, RequestErrorKind, RetryPolicy, Shard, StartingPosition, StreamName};
+use kinesis_core::{
+    CheckpointParticipant, Epoch, RequestError, RequestErrorKind, RetryPolicy, Shard, StartingPosition, StreamName,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
@@ -14,18 +16,16 @@ use super::commit::Committer;
 use super::messages::{StartShard, ToCoordinator, ToSubtask};
 use super::startup::{Prepared, list, prepare};
 use super::streams::JobStreams;
-use super::subtask::{Subtask, SubtaskShared};
 use crate::assign::{ShardAssigner, subtask_of};
 use crate::control::Control;
 use crate::error::ConsumerError;
 use crate::events::ConsumerEvent;
-use crate::lineage::{ListingChanges, ShardProgress, Startable};
+use crate::lineage::{ListingChanges, ShardProgress};
 use crate::mutants::Mutant;
-use crate::processor::{Processor, ShardContext};
 use crate::reader::{LossPolicy, ReaderShared};
 use crate::record::StreamShard;
-use crate::schema::Schema;
-use crate::sink::Sink;
+use crate::schema::{Judged, Schema};
+use crate::state::Checkpoint;
 use crate::store::CheckpointStore;
 
 /// Longer than any job runs without a restart, and still a time that can be added to.
@@ -37,14 +37,25 @@ pub(crate) struct Job<S> {
     pub(crate) streams: Vec<StreamName>,
     pub(crate) start: StartingPosition,
     pub(crate) parallelism: usize,
-    pub(crate) checkpoint_interval: Duration,
+    /// Nothing for a job whose positions its user keeps: it takes no checkpoint but the last.
+    pub(crate) checkpoint_interval: Option<Duration>,
     pub(crate) discovery_interval: Duration,
     pub(crate) list_shards: RetryPolicy,
     pub(crate) describe: RetryPolicy,
     pub(crate) assigner: Arc<dyn ShardAssigner>,
     pub(crate) store: Arc<dyn CheckpointStore>,
-    pub(crate) readers: Arc<ReaderShared<S>>,
+    pub(crate) readers: Arc<ReaderShared<Judged<S>>>,
     pub(crate) mutant: Option<Mutant>,
+}
+
+/// Those who work for a coordinator.
+pub(crate) struct Crew {
+    /// The way to each subtask, by its index.
+    pub(crate) commands: Vec<mpsc::UnboundedSender<ToSubtask>>,
+    /// The subtasks that are tasks of the job's own.
+    pub(crate) tasks: JoinSet<()>,
+    /// Is told the shards before one is begun, for subtasks that keep positions themselves.
+    pub(crate) lineage: Option<watch::Sender<Arc<Checkpoint>>>,
 }
 
 /// Work that goes on beside the coordinator.
@@ -63,12 +74,14 @@ enum Input {
 }
 
 /// Runs a job. Dropping it ends the job at once, with nothing saved: as a crash would.
-pub(crate) struct Coordinator<S: Schema, P: Processor<S::Item>> {
+pub(crate) struct Coordinator<S: Schema> {
     job: Arc<Job<S>>,
-    committer: Arc<Committer<dyn Sink<P::Output>>>,
+    committer: Arc<Committer<dyn CheckpointParticipant>>,
     streams: JobStreams,
     subtasks: Vec<mpsc::UnboundedSender<ToSubtask>>,
     tasks: JoinSet<()>,
+    /// Where a pulled job's subtasks look the shards up.
+    lineage: Option<watch::Sender<Arc<Checkpoint>>>,
     inbox: mpsc::UnboundedReceiver<ToCoordinator>,
     background: JoinSet<Background>,
     barriers: Barriers,
@@ -88,24 +101,22 @@ pub(crate) struct Coordinator<S: Schema, P: Processor<S::Item>> {
     discovery_timer: Interval,
 }
 
-impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
-    /// Takes the job over, restores it or writes checkpoint 0, and begins its shards.
+impl<S: Schema> Coordinator<S> {
+    /// Takes the job over, restores it or writes checkpoint 0, hires its subtasks, and begins its shards.
     pub(crate) async fn start(
         job: Arc<Job<S>>,
-        factory: Arc<dyn Fn(&ShardContext) -> P + Send + Sync>,
-        sink: Arc<dyn Sink<P::Output>>,
+        sink: Arc<dyn CheckpointParticipant>,
+        hire: impl FnOnce(Epoch, &mpsc::UnboundedSender<ToCoordinator>) -> Crew + Send,
     ) -> Result<Self, ConsumerError> {
         let opened = job.store.open(&job.name).await.map_err(ConsumerError::Store)?;
         let (store, incarnation, mutant) = (Arc::clone(&job.store), opened.incarnation, job.mutant);
-        let committer = Arc::new(Committer { store, sink: Arc::clone(&sink), incarnation, mutant });
+        let committer = Arc::new(Committer { store, sink, incarnation, mutant });
         if let Some(checkpoint) = &opened.latest {
             committer.recover(checkpoint).await?;
         }
         let prepared = prepare(&job, opened.latest.as_ref()).await?;
-        let shared = Arc::new(SubtaskShared { readers: Arc::clone(&job.readers), factory, sink, mutant });
-        let mut coordinator = Self::assemble(job, committer, shared, prepared).await?;
-        coordinator.begin_resumable();
-        coordinator.begin_startable();
+        let mut coordinator = Self::assemble(job, committer, prepared, hire).await?;
+        coordinator.begin_ready();
         // What was asked before the job began.
         coordinator.take_control();
         Ok(coordinator)
@@ -113,23 +124,15 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
 
     async fn assemble(
         job: Arc<Job<S>>,
-        committer: Arc<Committer<dyn Sink<P::Output>>>,
-        shared: Arc<SubtaskShared<S, P>>,
+        committer: Arc<Committer<dyn CheckpointParticipant>>,
         prepared: Prepared,
+        hire: impl FnOnce(Epoch, &mpsc::UnboundedSender<ToCoordinator>) -> Crew + Send,
     ) -> Result<Self, ConsumerError> {
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let mut tasks = JoinSet::new();
-        let subtasks = (0..job.parallelism)
-            .map(|index| {
-                let (sender, commands) = mpsc::unbounded_channel();
-                let subtask = Subtask::new(index, Arc::clone(&shared), prepared.epoch, commands, outbox.clone());
-                tasks.spawn(subtask.run());
-                sender
-            })
-            .collect();
+        let Crew { commands: subtasks, tasks, lineage } = hire(prepared.epoch, &outbox);
         let control = job.readers.control.clone();
         let mut coordinator = Self {
-            checkpoint_timer: timer(job.checkpoint_interval),
+            checkpoint_timer: timer(job.checkpoint_interval.unwrap_or(LONGEST_PERIOD)),
             discovery_timer: timer(job.discovery_interval),
             asked: 0,
             control,
@@ -140,6 +143,7 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
             job,
             subtasks,
             tasks,
+            lineage,
             inbox,
             background: JoinSet::new(),
             begun: BTreeMap::new(),
@@ -194,7 +198,7 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
             if let Some(last) = self.handle(input)? {
                 return Ok(last);
             }
-            self.begin_startable();
+            self.begin_ready();
             self.begin_checkpoint();
         }
     }
@@ -227,14 +231,14 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
                 return Err(ConsumerError::Panicked { task: "a subtask".into() });
             }
             Input::Control => self.take_control(),
-            Input::CheckpointDue => self.barriers.request(),
+            Input::CheckpointDue => self.request_checkpoint(),
             Input::DiscoveryDue => self.discover(),
         }
         Ok(None)
     }
 }
 
-impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
+impl<S: Schema> Coordinator<S> {
     fn take_in(&mut self, message: ToCoordinator) -> Result<(), ConsumerError> {
         match message {
             ToCoordinator::Acknowledged { subtask, epoch, shards } => self.acknowledge(subtask, epoch, shards),
@@ -277,11 +281,17 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
         }
     }
 
+    fn request_checkpoint(&mut self) {
+        if self.job.checkpoint_interval.is_some() {
+            self.barriers.request();
+        }
+    }
+
     fn take_control(&mut self) {
         let control = *self.control.borrow();
         if control.checkpoints != self.asked {
             self.asked = control.checkpoints;
-            self.barriers.request();
+            self.request_checkpoint();
         }
         if control.stop {
             self.barriers.request_last();
@@ -365,33 +375,33 @@ impl<S: Schema, P: Processor<S::Item>> Coordinator<S, P> {
         }
     }
 
-    fn begin_resumable(&mut self) {
-        let resumable: Vec<_> =
-            self.streams.0.iter().map(|(name, stream)| (name.clone(), stream.graph.resumable())).collect();
-        resumable.into_iter().for_each(|(stream, shards)| self.begin(&stream, shards));
-    }
-
-    fn begin_startable(&mut self) {
+    /// Begins the shards that can be: those that a restored job takes up, and those whose parents are finished.
+    fn begin_ready(&mut self) {
         if !self.starts_due || !self.barriers.allows_starts() {
             return;
         }
         self.starts_due = false;
-        let startable: Vec<_> =
-            self.streams.0.iter().map(|(name, stream)| (name.clone(), stream.graph.startable())).collect();
-        startable.into_iter().for_each(|(stream, shards)| self.begin(&stream, shards));
+        let starts: Vec<_> = self.streams.ready().filter(|start| !self.begun.contains_key(&start.id)).collect();
+        let starts: Vec<_> = starts.into_iter().map(|start| (self.assign(&start), start)).collect();
+        // The shards of a start must be known before their first record is.
+        self.publish_lineage();
+        for (subtask, start) in starts {
+            send(&self.subtasks[subtask], ToSubtask::Start(Box::new(start)));
+        }
     }
 
-    fn begin(&mut self, stream: &StreamName, shards: Vec<Startable>) {
-        for Startable { shard, position, states } in shards {
-            let id = StreamShard { stream: stream.clone(), shard: shard.id.clone() };
-            if self.begun.contains_key(&id) {
-                continue;
-            }
-            let assigned = self.job.assigner.assign(stream, &shard, self.subtasks.len());
-            let subtask = subtask_of(assigned, self.subtasks.len());
-            self.begun.insert(id.clone(), subtask);
-            let start = StartShard { id, shard, position, states };
-            send(&self.subtasks[subtask], ToSubtask::Start(Box::new(start)));
+    fn assign(&mut self, start: &StartShard) -> usize {
+        let assigned = self.job.assigner.assign(&start.id.stream, &start.shard, self.subtasks.len());
+        let subtask = subtask_of(assigned, self.subtasks.len());
+        self.begun.insert(start.id.clone(), subtask);
+        subtask
+    }
+
+    fn publish_lineage(&self) {
+        if let Some(lineage) = &self.lineage {
+            let taken_at = self.job.readers.clock.now();
+            let shards = self.streams.snapshot(&self.job.name, Epoch(0), taken_at);
+            lineage.send_replace(Arc::new(shards.at_starts(|shard| self.begun.contains_key(shard))));
         }
     }
 

@@ -1,13 +1,14 @@
 //! The streams of a job: their identities and their shard graphs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use kinesis_core::{Epoch, StreamArn, StreamName};
+use kinesis_core::{Epoch, ShardId, StreamArn, StreamName};
 
 use super::barriers::Collected;
+use super::messages::StartShard;
 use crate::error::PossibleLoss;
-use crate::lineage::{ShardGraph, ShardProgress};
+use crate::lineage::{ShardGraph, ShardProgress, Startable};
 use crate::position::ShardPosition;
 use crate::record::StreamShard;
 use crate::state::{Checkpoint, ShardState, StreamState};
@@ -101,6 +102,26 @@ impl JobStreams {
         Checkpoint { job: job.to_owned(), epoch, taken_at, streams, pending: Vec::new() }
     }
 
+    /// The shards that can be begun, those that were begun before included; the ones that a checkpoint has begun first.
+    ///
+    /// A shard that is taken up waits for parents that are not finished. In a checkpoint of the consumer's own there are
+    /// none; positions that a user keeps may have a child's later than its parent's.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = StartShard> {
+        let resumable = self.0.iter().flat_map(|(name, stream)| {
+            let unfinished: BTreeSet<ShardId> = stream.graph.unfinished().map(|shard| shard.id.clone()).collect();
+            let waits = move |start: &Startable| start.shard.parents().any(|parent| unfinished.contains(parent));
+            stream.graph.resumable().into_iter().filter(move |start| !waits(start)).map(move |start| (name, start))
+        });
+        let startable = self
+            .0
+            .iter()
+            .flat_map(|(name, stream)| stream.graph.startable().into_iter().map(move |start| (name, start)));
+        resumable.chain(startable).map(|(name, Startable { shard, position, states })| {
+            let id = StreamShard { stream: name.clone(), shard: shard.id.clone() };
+            StartShard { id, shard, position, states }
+        })
+    }
+
     /// The shards of all streams that are not read to their end.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = StreamShard> {
         self.0.iter().flat_map(|(name, stream)| {
@@ -113,7 +134,7 @@ impl JobStreams {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use kinesis_core::{HashKeyRange, SequenceNumber, Shard, ShardId, from_unix_millis};
+    use kinesis_core::{HashKeyRange, SequenceNumber, Shard, from_unix_millis};
 
     fn shard(index: u64, parent: Option<u64>) -> Shard {
         Shard {
@@ -151,5 +172,21 @@ mod tests {
         assert_eq!(saved, progress(false, "at the barrier"));
         let startable = streams.0[&name].graph.startable();
         assert_eq!(startable[0].states[0].1, "final", "the child goes on from the end");
+    }
+
+    #[test]
+    fn a_child_that_is_further_than_its_parent_is_taken_up_when_the_parent_is_finished() {
+        let name: StreamName = "orders".parse().unwrap();
+        let arn = StreamArn::new("us-east-1", "123456789012", &name).unwrap();
+        let mut stream = JobStream::new(arn, from_unix_millis(1), ShardPosition::TRIM_HORIZON, from_unix_millis(0));
+        stream.graph.restore(shard(0, None), ShardPosition::TRIM_HORIZON, Some(progress(false, "")));
+        stream.graph.restore(shard(1, Some(0)), ShardPosition::TRIM_HORIZON, Some(progress(false, "")));
+        stream.graph.restore(shard(2, Some(0)), ShardPosition::TRIM_HORIZON, None);
+        let mut streams = JobStreams(BTreeMap::from([(name.clone(), stream)]));
+        let ready =
+            |streams: &JobStreams| -> Vec<u64> { streams.ready().filter_map(|start| start.shard.id.index()).collect() };
+        assert_eq!(ready(&streams), [0]);
+        streams.advance(&StreamShard { stream: name, shard: ShardId::from_index(0) }, progress(true, ""));
+        assert_eq!(ready(&streams), [1, 2]);
     }
 }

@@ -5,29 +5,27 @@ use std::sync::Arc;
 
 use kinesis_core::{Epoch, HashKeyRange};
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
 
+use super::intake::{Intake, Work};
 use super::messages::{Delivery, FromReader, StartShard, ToCoordinator, ToSubtask};
+use super::refusals::settle;
 use crate::error::ConsumerError;
 use crate::events::ConsumerEvent;
 use crate::lineage::ShardProgress;
 use crate::mutants::Mutant;
 use crate::position::ShardPosition;
 use crate::processor::{Processor, SavedState, ShardContext};
-use crate::reader::{PollingReader, ReaderShared};
+use crate::reader::ReaderShared;
 use crate::record::{Batch, StreamShard};
-use crate::schema::{BoxError, Schema};
+use crate::schema::{BoxError, Decoded, Judged, Judgement, Schema};
 use crate::sink::Sink;
-
-/// How many batches may wait for a subtask; their bytes are bounded by the memory budget.
-const QUEUED_BATCHES: usize = 16;
 
 /// What all subtasks of a job share.
 pub(crate) struct SubtaskShared<S, P: Processor<S::Item>>
 where
     S: Schema,
 {
-    pub(crate) readers: Arc<ReaderShared<S>>,
+    pub(crate) readers: Arc<ReaderShared<Judged<S>>>,
     pub(crate) factory: Arc<dyn Fn(&ShardContext) -> P + Send + Sync>,
     pub(crate) sink: Arc<dyn Sink<P::Output>>,
     pub(crate) mutant: Option<Mutant>,
@@ -47,50 +45,30 @@ pub(crate) struct Subtask<S: Schema, P: Processor<S::Item>> {
     /// The epoch that outputs belong to now.
     epoch: Epoch,
     shards: BTreeMap<StreamShard, RunningShard<P>>,
-    readers: JoinSet<()>,
-    batches_in: mpsc::Sender<FromReader<S::Item>>,
-    batches: mpsc::Receiver<FromReader<S::Item>>,
-    commands: mpsc::UnboundedReceiver<ToSubtask>,
+    intake: Intake<S>,
     coordinator: mpsc::UnboundedSender<ToCoordinator>,
 }
 
-enum Work<T> {
-    Command(Option<ToSubtask>),
-    Message(Option<FromReader<T>>),
-    ReaderEnded(Result<(), JoinError>),
-}
-
 impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
-    pub(crate) fn new(
+    pub(crate) const fn new(
         index: usize,
         shared: Arc<SubtaskShared<S, P>>,
         last_epoch: Epoch,
-        commands: mpsc::UnboundedReceiver<ToSubtask>,
+        intake: Intake<S>,
         coordinator: mpsc::UnboundedSender<ToCoordinator>,
     ) -> Self {
-        let (batches_in, batches) = mpsc::channel(QUEUED_BATCHES);
-        Self {
-            index,
-            shared,
-            epoch: last_epoch.next(),
-            shards: BTreeMap::new(),
-            readers: JoinSet::new(),
-            batches_in,
-            batches,
-            commands,
-            coordinator,
-        }
+        Self { index, shared, epoch: last_epoch.next(), shards: BTreeMap::new(), intake, coordinator }
     }
 
     /// Works until the last barrier, an error, or the coordinator's end.
     pub(crate) async fn run(mut self) {
         loop {
-            let done = match self.next().await {
+            let done = match self.intake.next().await {
                 Work::Command(Some(ToSubtask::Start(start))) => self.start(*start).map(|()| false),
                 Work::Command(Some(ToSubtask::Abandon(shard))) => self.end(shard).await.map(|()| false),
                 Work::Command(Some(ToSubtask::Barrier { epoch, last })) => self.barrier(epoch).map(|()| last),
-                Work::Command(None) | Work::Message(None) => return,
-                Work::Message(Some(message)) => self.take_in(message).await.map(|()| false),
+                Work::Command(None) => return,
+                Work::Message(message) => self.take_in(message).await.map(|()| false),
                 Work::ReaderEnded(Ok(())) => Ok(false),
                 Work::ReaderEnded(Err(_)) => {
                     Err(ConsumerError::Panicked { task: format!("a reader of subtask {}", self.index) })
@@ -101,15 +79,6 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
                 Ok(true) => return,
                 Err(error) => return self.tell(ToCoordinator::Failed(error)),
             }
-        }
-    }
-
-    async fn next(&mut self) -> Work<S::Item> {
-        tokio::select! {
-            biased;
-            command = self.commands.recv() => Work::Command(command),
-            Some(ended) = self.readers.join_next() => Work::ReaderEnded(ended),
-            message = self.batches.recv() => Work::Message(message),
         }
     }
 
@@ -126,11 +95,10 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         if !states.is_empty() {
             processor.restore(&states).map_err(processor_error(&start.id, "restore"))?;
         }
-        let reader = PollingReader::new(Arc::clone(&self.shared.readers), &start, self.batches_in.clone());
+        self.intake.read(&start);
         let (shard, subtask) = (start.id.clone(), self.index);
         (self.shared.readers.listener)(&ConsumerEvent::ShardStarted { shard, subtask });
         self.shards.insert(start.id, RunningShard { processor, position: start.position });
-        self.readers.spawn(reader.run());
         Ok(())
     }
 
@@ -145,7 +113,7 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         start.states.iter().filter(wanted).map(saved).collect()
     }
 
-    async fn take_in(&mut self, message: FromReader<S::Item>) -> Result<(), ConsumerError> {
+    async fn take_in(&mut self, message: FromReader<Decoded<S::Item>>) -> Result<(), ConsumerError> {
         match message {
             FromReader::Batch(delivery) => self.process(delivery).await,
             FromReader::AtTip { shard, asked_at, served_at, last_arrival } => {
@@ -167,11 +135,15 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         }
     }
 
-    async fn process(&mut self, delivery: Delivery<S::Item>) -> Result<(), ConsumerError> {
+    async fn process(&mut self, delivery: Delivery<Decoded<S::Item>>) -> Result<(), ConsumerError> {
         let Delivery { shard, items, position, behind_latest, _memory } = delivery;
         let Some(running) = self.shards.get_mut(&shard) else {
             return Ok(());
         };
+        let Judgement { items, refusals } = Judgement::of(items);
+        if let Some(refusals) = refusals {
+            settle(Arc::clone(&self.shared.readers), shard.clone(), refusals).await?;
+        }
         if !items.is_empty() {
             let mut output = Vec::new();
             let batch = Batch { shard: shard.clone(), items, behind_latest };

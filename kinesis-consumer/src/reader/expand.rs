@@ -116,7 +116,9 @@ impl<S: Schema> Expander<S> {
             return Ok(());
         }
         let partition_key = record.partition_key.map(PartitionKey::new);
-        self.collect(Record { position: first, partition_key, explicit_hash_key: None, data, arrived_at }, collecting)
+        let shard = self.id.clone();
+        let record = Record { shard, position: first, partition_key, explicit_hash_key: None, data, arrived_at };
+        self.collect(record, collecting)
     }
 
     /// Judges an aggregate by its members' hash keys; nothing where it is dropped as a whole.
@@ -166,6 +168,7 @@ impl<S: Schema> Expander<S> {
                 continue;
             }
             let record = Record {
+                shard: self.id.clone(),
                 position: at,
                 partition_key: PartitionKey::from_utf8(member.partition_key_bytes()),
                 explicit_hash_key: member.explicit_hash_key(),

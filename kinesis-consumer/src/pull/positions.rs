@@ -1,0 +1,186 @@
+//! Positions that a user keeps.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kinesis_core::{RecordPosition, ShardId, StreamName};
+use thiserror::Error;
+
+use crate::position::ShardPosition;
+use crate::record::StreamShard;
+use crate::state::{Checkpoint, DecodeCheckpointError, ShardState, StreamState};
+
+/// How far a job has read, to be kept next to the results and given back to
+/// [`ConsumerBuilder::positions`](crate::ConsumerBuilder::positions).
+///
+/// A subtask's positions hold all shards that the job knew of: its own as they are now, the others as they were when the
+/// job began. So those of one subtask may replace whatever was kept under its number before, also where the parallelism
+/// was another one, and any set of what was kept is safe to [merge](Self::merge): each shard goes on from the furthest
+/// position that was kept of it.
+///
+/// Unlike in a checkpoint of the consumer's own, a child may stand further than a parent that is not finished: its
+/// subtask kept positions and the parent's did not. The child then waits for the parent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Positions(Checkpoint);
+
+/// Positions that do not belong together.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the positions are of different jobs: stream {stream} was created anew between them, or was read from another \
+     starting position"
+)]
+#[non_exhaustive]
+pub struct DifferentJobsError {
+    /// The stream that they differ in.
+    pub stream: StreamName,
+}
+
+impl Positions {
+    pub(super) const fn new(checkpoint: Checkpoint) -> Self {
+        Self(checkpoint)
+    }
+
+    pub(crate) fn into_checkpoint(self) -> Checkpoint {
+        self.0
+    }
+
+    /// The positions as bytes, in the format of a checkpoint: versioned and with a checksum.
+    pub fn encode(&self) -> Bytes {
+        self.0.encode()
+    }
+
+    /// Reads positions; every version of the format since the first is read.
+    ///
+    /// The positions of a checkpoint of processors can be read too, without their states; what its sink has not committed
+    /// yet is lost to it then, so end that job by a stop or a drain first.
+    ///
+    /// # Errors
+    /// [`DecodeCheckpointError`]; a retry gives the same.
+    pub fn decode(bytes: impl Into<Bytes>) -> Result<Self, DecodeCheckpointError> {
+        Checkpoint::decode(bytes.into()).map(Self)
+    }
+
+    /// Every shard that was begun, and how far it was read, in the order of streams and shards.
+    pub fn shards(&self) -> impl Iterator<Item = (StreamShard, ShardPosition)> {
+        self.0.streams.iter().flat_map(|stream| {
+            stream.shards.iter().filter_map(|state| {
+                let shard = StreamShard { stream: stream.name.clone(), shard: state.shard.id.clone() };
+                Some((shard, state.progress.as_ref()?.position))
+            })
+        })
+    }
+
+    /// Takes of each shard the position that is further.
+    ///
+    /// # Errors
+    /// [`DifferentJobsError`] where the two are of different jobs.
+    pub fn merge(mut self, other: Self) -> Result<Self, DifferentJobsError> {
+        self.0.taken_at = self.0.taken_at.max(other.0.taken_at);
+        for stream in other.0.streams {
+            match self.0.streams.iter_mut().find(|own| own.name == stream.name) {
+                Some(own) => merge_stream(own, stream)?,
+                None => self.0.streams.push(stream),
+            }
+        }
+        self.0.streams.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(self)
+    }
+}
+
+fn merge_stream(own: &mut StreamState, other: StreamState) -> Result<(), DifferentJobsError> {
+    if (&own.arn, own.created_at, own.start) != (&other.arn, other.created_at, other.start) {
+        return Err(DifferentJobsError { stream: other.name });
+    }
+    let mut shards: BTreeMap<ShardId, ShardState> =
+        std::mem::take(&mut own.shards).into_iter().map(|state| (state.shard.id.clone(), state)).collect();
+    for state in other.shards {
+        let is_further = shards.get(&state.shard.id).is_none_or(|known| extent(known) < extent(&state));
+        if is_further {
+            shards.insert(state.shard.id.clone(), state);
+        }
+    }
+    own.shards = shards.into_values().collect();
+    Ok(())
+}
+
+/// How far a shard was read, in the order of time; not begun comes first.
+fn extent(state: &ShardState) -> Option<(bool, Option<RecordPosition>, Option<std::time::SystemTime>)> {
+    let position = state.progress.as_ref()?.position;
+    Some((position.is_ended(), position.last(), position.not_before()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lineage::ShardProgress;
+    use kinesis_core::{Epoch, HashKeyRange, SequenceNumber, Shard, from_unix_millis};
+
+    fn at(sequence: u128) -> Option<ShardPosition> {
+        Some(ShardPosition::from_parts(Some(RecordPosition::new(sequence.into(), 0)), None, false))
+    }
+
+    fn positions(taken_at: u64, shards: &[(u64, Option<ShardPosition>)]) -> Positions {
+        let state = |(index, position): &(u64, Option<ShardPosition>)| ShardState {
+            shard: Shard {
+                id: ShardId::from_index(*index),
+                hash_key_range: HashKeyRange::FULL,
+                parent: None,
+                adjacent_parent: None,
+                starting_sequence_number: SequenceNumber::ZERO,
+                ending_sequence_number: None,
+            },
+            start: ShardPosition::TRIM_HORIZON,
+            progress: position.map(ShardProgress::without_state),
+        };
+        Positions(Checkpoint {
+            job: "job".to_owned(),
+            epoch: Epoch(0),
+            taken_at: from_unix_millis(taken_at),
+            streams: vec![StreamState {
+                name: "orders".parse().unwrap(),
+                arn: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".parse().unwrap(),
+                created_at: from_unix_millis(1),
+                start: ShardPosition::TRIM_HORIZON,
+                shards: shards.iter().map(state).collect(),
+            }],
+            pending: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn each_shard_goes_on_from_the_furthest_position_in_any_order() {
+        let ended = Some(ShardPosition::from_parts(Some(RecordPosition::new(7.into(), 0)), None, true));
+        let idle =
+            Some(ShardPosition::from_parts(Some(RecordPosition::new(7.into(), 0)), Some(from_unix_millis(9)), false));
+        let parts = [
+            positions(5, &[(0, at(7)), (1, None), (2, at(3)), (3, at(7))]),
+            positions(9, &[(0, at(100)), (1, Some(ShardPosition::TRIM_HORIZON)), (2, ended), (3, idle)]),
+            positions(7, &[(0, at(20)), (4, at(1))]),
+        ];
+        let expected =
+            positions(9, &[(0, at(100)), (1, Some(ShardPosition::TRIM_HORIZON)), (2, ended), (3, idle), (4, at(1))]);
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let [first, second, third] = order.map(|index: usize| parts[index].clone());
+            let merged = first.merge(second).unwrap().merge(third).unwrap();
+            assert_eq!(merged, expected, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_keep_all_of_it() {
+        let kept = positions(9, &[(0, at(7)), (1, None)]);
+        assert_eq!(Positions::decode(kept.encode()), Ok(kept));
+    }
+
+    #[test]
+    fn positions_of_different_jobs_are_refused() {
+        let one = positions(5, &[(0, at(7))]);
+        let mut anew = one.clone();
+        anew.0.streams[0].created_at = from_unix_millis(2);
+        let mut elsewhere = one.clone();
+        elsewhere.0.streams[0].start = ShardPosition::at_timestamp(from_unix_millis(3));
+        for other in [anew, elsewhere] {
+            assert!(one.clone().merge(other).is_err());
+        }
+    }
+}
