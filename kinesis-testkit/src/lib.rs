@@ -69,6 +69,11 @@ pub mod conformance {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod guide {}
 
+/// The workspace's README: its examples run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 pub use engine::{Limits, ServiceError};
 pub use fake::{BuildError, ConnectionBroken, FakeKinesis, FakeKinesisBuilder, RawReply, Stored};
 pub use faults::{
