@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use kinesis_core::{ClientOptions, ConsumerConfig, KinesisClient, Randomness, SharedClock, StreamName, SystemClock};
+use kinesis_core::{
+    ClientOptions, ConsumerConfig, KinesisClient, Randomness, RecordPublisher, SharedClock, StreamName, SystemClock,
+};
 use tokio::sync::Semaphore;
 
 use crate::assign::{HashAssigner, ShardAssigner};
@@ -296,6 +298,9 @@ impl<S: Schema> ConsumerBuilder<S> {
         if self.job.parse::<StreamName>().is_err() || self.job.starts_with('.') {
             let allowed = "1 to 128 of the characters A-Z a-z 0-9 _ . -, not a dot first";
             return Err(invalid("the job's name", &self.job, allowed));
+        }
+        if self.config.record_publisher() != RecordPublisher::Polling {
+            return Err(invalid("the record publisher", "EFO", "POLLING; there is no enhanced fan-out yet"));
         }
         if self.parallelism == 0 {
             return Err(invalid("the parallelism", "0", "1 or more"));

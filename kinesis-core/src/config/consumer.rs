@@ -37,7 +37,7 @@ pub enum RecordPublisher {
     /// With GetRecords.
     #[default]
     Polling,
-    /// With SubscribeToShard (EFO). This version has no enhanced fan-out: the wish is carried, and records are polled.
+    /// With SubscribeToShard (EFO). This version has no enhanced fan-out: the wish is carried, and a consumer refuses it.
     EnhancedFanOut,
 }
 

@@ -37,7 +37,7 @@ pub const DEFAULT_STREAM_TIMESTAMP_DATE_FORMAT: &str = "yyyy-MM-dd'T'HH:mm:ss.SS
 
 /// How records are read: `POLLING`, or `EFO` for enhanced fan-out.
 ///
-/// Default `POLLING`. `EFO` is judged and carried, but records are polled until this version has fan-out.
+/// Default `POLLING`. `EFO` is judged and carried; a consumer refuses it until it has fan-out.
 pub const RECORD_PUBLISHER_TYPE: &str = "flink.stream.recordpublisher";
 
 /// The default of [`RECORD_PUBLISHER_TYPE`].

@@ -32,7 +32,7 @@ pub const SHARD_GET_RECORDS_MAX: &str = "source.shard.get-records.max-record-cou
 
 /// How records are read: `POLLING`, or `EFO` for enhanced fan-out.
 ///
-/// Default `POLLING`. `EFO` is judged and carried, but records are polled until this version has fan-out.
+/// Default `POLLING`. `EFO` is judged and carried; a consumer refuses it until it has fan-out.
 pub const READER_TYPE: &str = "source.reader.type";
 
 /// How long a shard rests after a reply without records.

@@ -169,7 +169,7 @@ fn notes(properties: &Properties) -> Notes {
     note_losers(properties, &mut notes);
     let reader = Reader(properties);
     if PUBLISHER.text(reader) == Some("EFO") {
-        notes.add(PUBLISHER.key(properties), "this version has no enhanced fan-out; records are polled");
+        notes.add(PUBLISHER.key(properties), "there is no enhanced fan-out yet; a consumer refuses to be built");
     }
     if POSITION.text(reader) != Some("AT_TIMESTAMP") {
         for key in [TIMESTAMP.older, TIMESTAMP.newer, TIMESTAMP_FORMAT.older, TIMESTAMP_FORMAT.newer] {
@@ -270,7 +270,7 @@ mod tests {
             assert_eq!(is_noted, is_later, "{key}");
         }
         let wants_fan_out = notes(&Properties::from([(source::READER_TYPE, "EFO")]));
-        assert!(wants_fan_out.text(source::READER_TYPE).is_some_and(|text| text.contains("polled")));
+        assert!(wants_fan_out.text(source::READER_TYPE).is_some_and(|text| text.contains("refuses")));
     }
 
     #[test]
