@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::ci::step::{Action, Step, Stopwatch};
 use crate::ci::totals::Totals;
 use crate::console::say;
-use crate::{cargo, package_check, tidy};
+use crate::{cargo, downstream, package_check, tidy};
 
 /// What must not be in the tree of the aggregation format: it is for programs without runtime and SDK.
 const HEAVY: [&str; 4] = ["aws-", "tokio", "hyper", "rustls"];
@@ -34,6 +34,7 @@ fn steps() -> Vec<Step> {
             Action::cargo(&["doc", "--locked", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
         ),
         Step::new("packages", Action::cargo(&package_check::ARGS)),
+        Step::new("downstream", Action::Check("cargo xtask downstream", downstream::check)),
     ]
 }
 
@@ -84,7 +85,8 @@ fn aggregation_is_light() -> Result<(), String> {
     Err(format!("kinesis-aggregation depends on {}; it must not know the SDK, a runtime or TLS", heavy.join(", ")))
 }
 
-fn heavy_packages(tree: &str) -> Vec<&str> {
+/// The packages of a tree that a program without runtime and SDK must not have.
+pub(crate) fn heavy_packages(tree: &str) -> Vec<&str> {
     let mut heavy: Vec<_> = tree
         .lines()
         .filter_map(|line| line.split(' ').next())

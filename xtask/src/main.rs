@@ -1,10 +1,11 @@
-//! The workspace's commands: `cargo xtask ci | tidy | demo | crash | model | package-check`.
+//! The workspace's commands: `cargo xtask ci | tidy | demo | crash | downstream | model | package-check`.
 
 mod cargo;
 mod ci;
 mod console;
 mod crash;
 mod demo;
+mod downstream;
 mod model;
 mod package_check;
 mod tidy;
@@ -21,6 +22,7 @@ Commands:
   ci              Everything that must hold before a change lands, with a table of times at the end
   tidy            Layers, lengths and house rules alone, in a second
   crash           Kills the consuming demo ten times (SIGKILL) and sees another process finish its job
+  downstream      Builds and tests three packages outside of the workspace that use its crates
   model [--write] Says whether the constraints of the service model are what their script makes of botocore (needs
                   Python 3 and the package index); --write makes them anew
   package-check   Packs every crate in publish order and builds it from its package, without upload
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         (Some("ci"), []) => ci::run(),
         (Some("tidy"), []) => tidy::run(),
         (Some("crash"), []) => crash::run(),
+        (Some("downstream"), []) => downstream::run(),
         (Some("model"), []) => model::run(false),
         (Some("model"), [option]) if option == "--write" => model::run(true),
         (Some("package-check"), []) => package_check::run(),
@@ -46,7 +49,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         (Some(""), []) => usage("a command is missing"),
-        (Some("ci" | "tidy" | "crash" | "package-check"), _) => usage("this command takes no options"),
+        (Some("ci" | "tidy" | "crash" | "downstream" | "package-check"), _) => usage("this command takes no options"),
         (Some("model"), _) => usage("this command takes --write or nothing"),
         _ => usage(&format!("no such command: {}", command.display())),
     }
