@@ -8,6 +8,10 @@ use kinesis_core::{HashKey, RecordPosition, Shard, ShardId};
 
 use crate::position::ShardPosition;
 
+mod coverage;
+
+use coverage::Coverage;
+
 /// A finished shard leaves the state after it was absent from so many complete listings in a row.
 const ABSENT_LISTINGS: u32 = 2;
 
@@ -63,11 +67,18 @@ pub(crate) struct ShardGraph {
     /// Where shards without a parent in the state begin.
     start: ShardPosition,
     nodes: BTreeMap<ShardId, Node>,
+    /// Whether the stream is kept in the checkpoints and not read.
+    is_dormant: bool,
 }
 
 impl ShardGraph {
     pub(crate) const fn new(start: ShardPosition) -> Self {
-        Self { start, nodes: BTreeMap::new() }
+        Self { start, nodes: BTreeMap::new(), is_dormant: false }
+    }
+
+    /// Keeps every shard as it is: none is begun, none is waited for, and all stay in the checkpoints.
+    pub(crate) const fn make_dormant(&mut self) {
+        self.is_dormant = true;
     }
 
     /// Puts back a shard of a checkpoint.
@@ -77,6 +88,7 @@ impl ShardGraph {
 
     /// Takes in a complete listing; a partial one must never come here.
     pub(crate) fn observe(&mut self, listing: Vec<Shard>) -> ListingChanges {
+        let before = cfg!(debug_assertions).then(|| self.covered());
         let known_before: Vec<ShardId> = self.nodes.keys().cloned().collect();
         let listed: BTreeMap<ShardId, Shard> = listing.into_iter().map(|shard| (shard.id.clone(), shard)).collect();
         let mut changes = ListingChanges::default();
@@ -91,6 +103,8 @@ impl ShardGraph {
             }
         }
         self.note_absent(&known_before, &listed, &mut changes);
+        let keeps_all = before.is_none_or(|before| self.covered().holds_all(&before));
+        debug_assert!(keeps_all, "a listing made hash keys fall out of {self:?}");
         changes
     }
 
@@ -164,8 +178,7 @@ impl ShardGraph {
     ///
     /// A parent that is neither listed nor in the state is gone with its records, and counts as finished.
     pub(crate) fn startable(&self) -> Vec<Startable> {
-        self.nodes
-            .values()
+        self.read()
             .filter(|node| node.progress.is_none() && node.absent == 0)
             .filter(|node| self.parents_of(node).all(Node::is_ended))
             .map(|node| Startable { shard: node.shard.clone(), position: node.start, states: self.inherited(node) })
@@ -174,7 +187,7 @@ impl ShardGraph {
 
     /// The shards that were begun and are not finished, as a restored job takes them up.
     pub(crate) fn resumable(&self) -> Vec<Startable> {
-        let unfinished = self.nodes.values().filter(|node| !node.is_ended());
+        let unfinished = self.read().filter(|node| !node.is_ended());
         unfinished
             .filter_map(|node| {
                 let progress = node.progress.as_ref()?;
@@ -189,10 +202,15 @@ impl ShardGraph {
     /// `horizon` is the arrival time of the oldest records kept, `taken_at` the checkpoint's. A shard that is resumed at
     /// its last record is not among them: whether that record comes back tells more.
     pub(crate) fn aged_out(&self, taken_at: SystemTime, horizon: SystemTime) -> Vec<(ShardId, Option<RecordPosition>)> {
-        let unfinished = self.nodes.values().filter(|node| !node.is_ended());
-        let aged = unfinished.filter(|node| match &node.progress {
-            Some(progress) => progress.position.not_before().is_some_and(|time| time < horizon),
-            None => taken_at < horizon,
+        let unfinished = self.read().filter(|node| !node.is_ended());
+        let aged = unfinished.filter(|node| {
+            let position = node.progress.as_ref().map_or(node.start, |progress| progress.position);
+            match (position.not_before(), position.last()) {
+                (Some(time), _) => time < horizon,
+                (None, Some(_)) => false,
+                // Nothing was read of it, and all that it held at the checkpoint is gone.
+                (None, None) => taken_at < horizon,
+            }
         });
         aged.map(|node| {
             let last = node.progress.as_ref().and_then(|progress| progress.position.last());
@@ -216,9 +234,12 @@ impl ShardGraph {
 
     /// Notes how far a shard was read.
     pub(crate) fn advance(&mut self, id: &ShardId, progress: ShardProgress) {
-        if let Some(node) = self.nodes.get_mut(id) {
-            node.progress = Some(progress);
-        }
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.progress = Some(progress);
+        // A shard that goes on accounts for its own keys.
+        let ended = node.is_ended().then_some(node.shard.hash_key_range);
+        let keeps_all = ended.is_none_or(|range| self.covered().holds(range));
+        debug_assert!(keeps_all, "the end of {id} made its hash keys fall out of {self:?}");
     }
 
     /// The final progress of a shard that was read to its end.
@@ -232,6 +253,17 @@ impl ShardGraph {
         let start = node.start;
         let begun = || ShardProgress { position: start, user_state: Bytes::new(), watermark: None };
         node.progress.get_or_insert_with(begun).position.end();
+        let range = node.shard.hash_key_range;
+        debug_assert!(self.covered().holds(range), "giving {id} up made its hash keys fall out of {self:?}");
+    }
+
+    /// The hash keys that are accounted for: some shard is to be read that takes them, or has been read to its end and
+    /// its children are not all known yet.
+    ///
+    /// A key never leaves the set. What would fall out would be read by nobody, without an error.
+    fn covered(&self) -> Coverage {
+        let counts = |(id, node): &(&ShardId, &Node)| !node.is_ended() || !self.children_cover(id, |_| true);
+        Coverage::of(self.nodes.iter().filter(counts).map(|(_, node)| node.shard.hash_key_range))
     }
 
     /// Every shard with its progress, for a checkpoint.
@@ -252,9 +284,17 @@ impl ShardGraph {
 
     /// The shards that are not read to their end, begun or not.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Shard> {
-        self.nodes.values().filter(|node| !node.is_ended()).map(|node| &node.shard)
+        self.read().filter(|node| !node.is_ended()).map(|node| &node.shard)
+    }
+
+    /// The shards of a stream that is read; none of a dormant one.
+    fn read(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().filter(|_| !self.is_dormant)
     }
 }
+
+#[cfg(test)]
+mod random;
 
 #[cfg(test)]
 mod tests {
@@ -424,13 +464,16 @@ mod tests {
         let parts = HashKeyRange::uniform(4);
         graph.restore(shard(0, parts[0], &[]), T0, restored(idle(1)));
         graph.restore(shard(1, parts[1], &[]), T0, restored(idle(9)));
-        graph.restore(shard(2, parts[2], &[]), T0, Some(progress(false, "resumed at its last record")));
+        let read = ShardPosition::from_parts(Some(RecordPosition::new(7u128.into(), 0)), None, false);
+        graph.restore(shard(2, parts[2], &[]), T0, restored(read));
         graph.restore(shard(3, parts[3], &[]), ShardPosition::TRIM_HORIZON, None);
+        graph.restore(shard(4, parts[3], &[]), ShardPosition::TRIM_HORIZON, restored(ShardPosition::TRIM_HORIZON));
+        graph.restore(shard(5, parts[3], &[]), ShardPosition::at_timestamp(hour(3)), None);
         let aged = |taken_at, horizon| -> Vec<_> {
             graph.aged_out(taken_at, horizon).into_iter().filter_map(|(id, _)| id.index()).collect()
         };
-        assert_eq!(aged(hour(9), hour(5)), [0]);
-        assert_eq!(aged(hour(9), hour(10)), [0, 1, 3], "a child that waited, too");
+        assert_eq!(aged(hour(9), hour(5)), [0, 5], "and one that was to begin before that");
+        assert_eq!(aged(hour(9), hour(10)), [0, 1, 3, 4, 5], "children that waited, or had just begun, too");
     }
 
     #[test]

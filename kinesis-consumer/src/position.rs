@@ -88,7 +88,7 @@ impl ShardPosition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kinesis_core::from_unix_millis;
+    use kinesis_core::{RandomStream, Randomness, from_unix_millis};
 
     fn at(sequence: u128, sub: u64) -> RecordPosition {
         RecordPosition::new(sequence.into(), sub)
@@ -116,5 +116,43 @@ mod tests {
         position.caught_up(minute(30), Some(minute(20)));
         assert_eq!(position.resume(), IteratorStart::AtTimestamp(minute(29)));
         assert!(position.covers(at(7, 0)));
+    }
+
+    /// A record of an idle shard: when it was really stored, and when it says that it arrived.
+    fn stamped(random: &mut RandomStream, stored: u64) -> (u64, u64) {
+        (stored, stored + random.below(60_001) - 30_000)
+    }
+
+    #[test]
+    fn arrival_times_that_are_thirty_seconds_off_hide_no_record_behind_an_idle_position() {
+        for seed in 0..500 {
+            let mut random = Randomness::from_seed(seed).stream("arrivals");
+            let mut log: Vec<(u64, u64)> = Vec::new();
+            let mut now = 10_000_000;
+            let mut position = ShardPosition::TRIM_HORIZON;
+            let mut last_arrival = None;
+            for _ in 0..20 {
+                now += random.below(200_000);
+                log.push(stamped(&mut random, now));
+                if random.below(3) > 0 {
+                    // All is read; then the shard is seen empty at its tip.
+                    position.delivered(at(log.len() as u128, 0));
+                    last_arrival = last_arrival.max(log.last().map(|(_, arrival)| from_unix_millis(*arrival)));
+                    now += random.below(200_000);
+                    position.caught_up(from_unix_millis(now), last_arrival);
+                }
+                let next = position
+                    .last()
+                    .map_or(0, |last| (1..=log.len()).filter(|number| at(*number as u128, 0) <= last).count());
+                // The service begins with the first record that says that it arrived at the time or later.
+                let begins = match position.resume() {
+                    IteratorStart::AtTimestamp(time) => {
+                        log.iter().position(|(_, arrival)| from_unix_millis(*arrival) >= time).unwrap_or(log.len())
+                    }
+                    _ => 0,
+                };
+                assert!(begins <= next, "seed {seed}: {position:?} begins behind record {next} of {log:?}");
+            }
+        }
     }
 }

@@ -60,17 +60,28 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
         let names: Vec<_> = job.streams.iter().map(StreamName::as_str).collect();
         return Err(ConsumerError::NoShards { streams: names.join(", ") });
     }
-    for forgotten in latest.iter().flat_map(|checkpoint| &checkpoint.streams) {
-        if !streams.0.contains_key(&forgotten.name) {
-            tracing::warn!(stream = %forgotten.name, "the job no longer reads this stream: its positions are dropped");
-        }
-    }
+    keep_dormant(&mut streams, latest);
     let epoch = latest.map_or(Epoch(0), |checkpoint| checkpoint.epoch);
     let restored_from = latest.map(|checkpoint| checkpoint.taken_at);
     let is_saved =
         |name: &StreamName| latest.is_some_and(|saved| saved.streams.iter().any(|stream| &stream.name == name));
     let has_new_streams = !job.streams.iter().all(is_saved);
     Ok(Prepared { streams, epoch, restored_from, has_new_streams, listings })
+}
+
+/// Streams that were taken out of the job stay in its checkpoints as they are, so that putting one back goes on there.
+///
+/// Dropping them would read a stream anew, or lose what it held, when it is taken out by mistake and put back.
+fn keep_dormant(streams: &mut JobStreams, latest: Option<&Checkpoint>) {
+    for state in latest.iter().flat_map(|checkpoint| &checkpoint.streams) {
+        if streams.0.contains_key(&state.name) {
+            continue;
+        }
+        tracing::warn!(stream = %state.name, "the job no longer reads this stream: its positions are kept");
+        let mut stream = JobStream::restored(state, SystemTime::UNIX_EPOCH);
+        stream.graph.make_dormant();
+        streams.0.insert(state.name.clone(), stream);
+    }
 }
 
 /// The precision that checkpoints keep.
