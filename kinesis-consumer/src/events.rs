@@ -70,6 +70,8 @@ pub enum ConsumerEvent {
     /// Records may have been removed by retention before they were read.
     PossibleLoss(PossibleLoss),
     /// The service no longer lists a shard that was not read to its end.
+    ///
+    /// What was left in it is gone, and so may be the oldest records of its children.
     ShardLost {
         /// The shard.
         shard: StreamShard,

@@ -36,8 +36,10 @@ pub enum ForeignMembers {
 
 /// What happens when retention has removed records before they were read.
 ///
-/// That is looked for whenever a shard is taken up: at a restore, and when an iterator has expired. A consumer that stays
-/// connected and is overtaken by retention while it reads gets no notice; watch its lag.
+/// That is looked for whenever a shard is taken up (at a restore, and when an iterator has expired), and while a shard
+/// is read that is nearly as far behind as its stream's retention: every read then begins with the last record of the one
+/// before. The retention is looked up for shards that are a day behind, at most every five minutes: one that was
+/// shortened below a consumer's lag may be noticed that much later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LossPolicy {

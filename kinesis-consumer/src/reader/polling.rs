@@ -21,8 +21,14 @@ use crate::position::ShardPosition;
 use crate::record::StreamShard;
 use crate::schema::Schema;
 
+mod retention;
+
+use retention::{Exposure, RetentionWatch};
+
 /// The most that one reply holds (API reference, GetRecords).
 const MAX_REPLY_BYTES: usize = 10 * 1024 * 1024;
+/// How long it counts that the last record was seen in its place, where nothing came behind it.
+const PROOF_LASTS: Duration = Duration::from_secs(60);
 
 /// What a record takes of the service's limits: data and partition key.
 fn record_bytes(record: &SdkRecord) -> usize {
@@ -49,10 +55,15 @@ pub(crate) struct PollingReader<S: Schema> {
     iterator: Option<String>,
     /// The record that an iterator begins with, unless retention has removed it.
     expected: Option<RecordPosition>,
+    retention: RetentionWatch,
+    /// The record that last came back as expected, and when.
+    proven: Option<(RecordPosition, Instant)>,
     pacer: Pacer,
     random: RandomStream,
     throttles: u32,
     told_tip: Option<Instant>,
+    /// The service's clock at the tip that was told last.
+    tip_clock: Option<SystemTime>,
     out: mpsc::Sender<FromReader<S::Item>>,
 }
 
@@ -72,8 +83,11 @@ impl<S: Schema> PollingReader<S> {
             last_arrival: None,
             iterator: None,
             expected: None,
+            retention: RetentionWatch::new(start.position.not_before(), shared.clock.now()),
+            proven: None,
             throttles: 0,
             told_tip: None,
+            tip_clock: None,
             shared,
             out,
         }
@@ -106,15 +120,85 @@ impl<S: Schema> PollingReader<S> {
         };
         let bytes = reply.records.iter().map(record_bytes).sum();
         self.shared.memory.shrink(&mut memory, bytes);
-        self.check_for_loss(&reply)?;
+        let dated = served_at.unwrap_or_else(|| self.shared.clock.now());
+        let Some(exposure) = self.exposure(dated).await? else {
+            return Ok(Next::Poll);
+        };
+        if !self.is_gapless(exposure, &reply, dated)? {
+            self.pacer.on_reply(called, Instant::now(), bytes, 0);
+            return Ok(Next::Poll);
+        }
+        let ended = reply.next_shard_iterator.is_none();
         self.iterator.clone_from(&reply.next_shard_iterator);
         let at_tip = reply.records.is_empty() && reply.millis_behind_latest == Some(0);
+        let before = self.position.last();
         let (user_records, alive) = self.deliver(reply.records, reply.millis_behind_latest, memory).await?;
         self.pacer.on_reply(called, Instant::now(), bytes, user_records);
+        if at_tip {
+            self.retention.at_tip(dated);
+        }
         if !alive || at_tip && !self.tell_tip(called, served_at).await {
             return Ok(Next::Stopped);
         }
-        Ok(if self.iterator.is_none() { Next::ShardEnded } else { Next::Poll })
+        if exposure != Exposure::None && self.position.last() != before {
+            // So close to retention every reply has to begin with the last record of the one before.
+            self.iterator = None;
+        }
+        Ok(if ended { Next::ShardEnded } else { Next::Poll })
+    }
+
+    /// How close retention is to what was read last; nothing where the call has to be made again later.
+    ///
+    /// A consumer that is less than a day behind makes no call for it.
+    async fn exposure(&mut self, served_at: SystemTime) -> Result<Option<Exposure>, ConsumerError> {
+        let exposure = self.retention.exposure(Instant::now(), self.shared.clock.now(), served_at);
+        if exposure != Exposure::Unknown {
+            return Ok(Some(exposure));
+        }
+        match self.shared.client.describe_stream_summary(&self.id.stream).await {
+            Ok(summary) => {
+                self.retention.looked_up(Instant::now(), summary.retention);
+                Ok(Some(self.retention.exposure(Instant::now(), self.shared.clock.now(), served_at)))
+            }
+            Err(error) if error.is_retryable() => {
+                self.pause(&error);
+                Ok(None)
+            }
+            Err(error) => Err(ConsumerError::Request(error)),
+        }
+    }
+
+    /// Whether the reply goes on where the last one ended; else it is to be read again, from the last record on.
+    ///
+    /// A gap that is there to stay is reported, and the reply then goes on behind it.
+    fn is_gapless(
+        &mut self,
+        exposure: Exposure,
+        reply: &GetRecordsOutput,
+        served_at: SystemTime,
+    ) -> Result<bool, ConsumerError> {
+        if self.expected.is_some() {
+            return self.check_for_loss(reply).map(|()| true);
+        }
+        let Exposure::Near { passed } = exposure else { return Ok(true) };
+        match self.position.resume() {
+            IteratorStart::AtSequenceNumber(_) => {
+                let since = |(position, at): (RecordPosition, Instant)| {
+                    (Some(position) == self.position.last()).then(|| at.elapsed())
+                };
+                let proven = self.proven.and_then(since).is_some_and(|elapsed| elapsed < PROOF_LASTS);
+                if !proven {
+                    self.iterator = None;
+                }
+                Ok(proven)
+            }
+            IteratorStart::AtTimestamp(_) | IteratorStart::TrimHorizon if passed => {
+                self.retention.reported(served_at);
+                self.report_loss(self.position.last(), reply).map(|()| true)
+            }
+            // What the iterator began with is not that old, or was gone before it was asked for.
+            _ => Ok(true),
+        }
     }
 
     async fn iterator(&mut self) -> Result<String, ConsumerError> {
@@ -185,13 +269,21 @@ impl<S: Schema> PollingReader<S> {
             return Ok(());
         }
         self.expected = None;
-        let first_seen: Option<SequenceNumber> = first.map(|record| sequence_number(&self.id, record)).transpose()?;
+        let first_seen = first.map(|record| sequence_number(&self.id, record)).transpose()?;
         if first_seen == Some(after.sequence_number) {
+            self.proven = Some((after, Instant::now()));
             return Ok(());
         }
+        self.report_loss(Some(after), reply)
+    }
+
+    /// Tells what may be lost; an error where the policy is to fail.
+    fn report_loss(&self, after: Option<RecordPosition>, reply: &GetRecordsOutput) -> Result<(), ConsumerError> {
+        let first = reply.records.first();
+        let first_seen: Option<SequenceNumber> = first.map(|record| sequence_number(&self.id, record)).transpose()?;
         let first_seen = first_seen.map(|number| RecordPosition::new(number, 0));
         let shard = self.id.clone();
-        let loss = PossibleLoss { shard, after: Some(after), first_seen, first_seen_at: first.and_then(arrival) };
+        let loss = PossibleLoss { shard, after, first_seen, first_seen_at: first.and_then(arrival) };
         (self.shared.listener)(&ConsumerEvent::PossibleLoss(loss.clone()));
         match self.shared.settings.loss {
             LossPolicy::Fail => Err(ConsumerError::PossibleLoss(Box::new(loss))),
@@ -211,6 +303,7 @@ impl<S: Schema> PollingReader<S> {
             millis_behind_latest.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
         let mut user_records = 0;
         self.last_arrival = records.last().and_then(arrival).or(self.last_arrival);
+        self.retention.read(records.iter().filter_map(arrival).max());
         self.expander.begin(records);
         while let Some(Chunk { items, position, user_records: count }) = self.expander.next_chunk(&self.position)? {
             user_records += count;
@@ -232,12 +325,22 @@ impl<S: Schema> PollingReader<S> {
         if !due && !waited_for {
             return true;
         }
+        let served_at = self.tip_clock(asked_at, served_at);
         self.told_tip = Some(asked_at);
-        // By the service's clock alone: a time of ours that is ahead of it would skip what arrives until then.
         if let Some(served_at) = served_at {
             self.position.caught_up(served_at, self.last_arrival);
         }
         let (shard, last_arrival) = (self.id.clone(), self.last_arrival);
         self.out.send(FromReader::AtTip { shard, asked_at, served_at, last_arrival }).await.is_ok()
+    }
+
+    /// The service's clock at a tip, as far as the tip before bears it out; nothing at the first one.
+    ///
+    /// By the service's clock alone: a time of ours that is ahead of it would skip what arrives until then. And never by
+    /// one reply alone: where the clock of a single host is ahead, the same would happen.
+    fn tip_clock(&mut self, asked_at: Instant, served_at: Option<SystemTime>) -> Option<SystemTime> {
+        let before = std::mem::replace(&mut self.tip_clock, served_at);
+        let since = asked_at.saturating_duration_since(self.told_tip?);
+        Some(served_at?.min(before? + since))
     }
 }

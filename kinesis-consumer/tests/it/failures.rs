@@ -241,3 +241,46 @@ fn fan_out_is_refused_rather_than_polled() {
     let error = built.unwrap_err();
     assert_eq!(error.to_string(), "the record publisher is EFO, allowed is POLLING; there is no enhanced fan-out yet");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_deleted_while_it_is_read_fails_the_job_and_is_no_end_of_data() {
+    // The reference's new source takes ResourceNotFound for the end of a shard.
+    let world = World::new(2);
+    let running = world.start(world.consumer());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.fake.client().delete_stream().stream_name(STREAM).send().await.unwrap();
+    let error = running.job.await.unwrap().unwrap_err();
+    assert_eq!(request_kind(&error).0, RequestErrorKind::NotFound);
+    let ended = |event: &ConsumerEvent| matches!(event, ConsumerEvent::ShardEnded { .. });
+    assert!(!world.events().iter().any(ended));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_permission_fails_the_job_with_its_cause() {
+    for operation in [Operation::GetRecords, Operation::GetShardIterator, Operation::ListShards] {
+        let world = World::new(1);
+        let denied = Fault::Error { code: "AccessDeniedException".into(), message: "no".into(), status: 400 };
+        let handle = world.fake.inject(FaultRule::on(operation).fault(denied).always());
+        let (kind, attempts, _) = request_kind(&fails(&world).await);
+        assert_eq!((kind, attempts, handle.fired()), (RequestErrorKind::AccessDenied, 1, 1), "{operation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_fails_or_is_cut_short_changes_nothing() {
+    // F8: an expired token in the middle of a listing, and a service that has no time for another.
+    let world = World::new(2);
+    let running = world.start(world.consumer());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    for fault in [Fault::expired_next_token(), Fault::limit_exceeded(), Fault::internal_failure()] {
+        world.fake.inject(FaultRule::on(Operation::ListShards).fault(fault).times(30));
+    }
+    world.put_many(0..20).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let lost = |event: &ConsumerEvent| matches!(event, ConsumerEvent::ShardLost { .. });
+    assert!(!world.events().iter().any(lost));
+    world.fake.heal();
+    running.drain().await.unwrap();
+    assert_eq!(world.seen.sorted(), texts(0..20));
+}

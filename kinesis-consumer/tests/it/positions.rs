@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use kinesis_consumer::{Checkpoint, CheckpointStore, ConsumerError, LossPolicy, ShardPosition};
 use kinesis_core::{Clock, ConsumerConfig, SharedClock, StartingPosition};
-use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Operation};
+use kinesis_testkit::{ClockSkew, FakeKinesis, Fault, FaultRule, Operation};
 
 use crate::support::{STREAM, World, texts};
 
@@ -163,4 +163,55 @@ async fn a_start_before_everything_that_is_kept_is_no_loss() {
 async fn position_of_first_shard(world: &World) -> ShardPosition {
     let checkpoint: Checkpoint = world.store.open("consumer").await.unwrap().latest.unwrap();
     checkpoint.streams[0].shards[0].progress.as_ref().unwrap().position
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_whose_date_is_ahead_skips_nothing_on_an_idle_shard() {
+    // F12: the clock of one of the service's hosts; what arrives until its date must not be skipped by a restore.
+    let world = World::new(1);
+    let ahead = Fault::SkewedClock(ClockSkew::Ahead(Duration::from_secs(240)));
+    let running = world.start(world.consumer());
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    world.fake.inject(FaultRule::on(Operation::GetRecords).fault(ahead).times(40));
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    running.kill().await;
+    world.put_many(0..3).await;
+    world.start(world.consumer()).drain().await.unwrap();
+    assert_eq!(world.seen.texts(), texts(0..3));
+}
+
+/// A clock that is off the service's by a fixed time, ahead or behind.
+#[derive(Debug)]
+struct Off {
+    service: SharedClock,
+    ahead: Duration,
+    behind: Duration,
+}
+
+impl Clock for Off {
+    fn now(&self) -> SystemTime {
+        self.service.now() + self.ahead - self.behind
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_twenty_minutes_off_neither_moves_the_start_nor_loses_what_came_before_a_crash() {
+    // F12: LATEST is the service's time; the job is killed before its first record.
+    let (off, on) = (Duration::from_secs(20 * 60), Duration::ZERO);
+    for (ahead, behind) in [(off, on), (on, off)] {
+        let world = World::new(1);
+        world.put_many(0..5).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let clock = || Arc::new(Off { service: world.fake.clock(), ahead, behind });
+        let consumer = || world.consumer_from(StartingPosition::Latest).clock(clock());
+        let running = world.start(consumer());
+        while world.saved_epoch().await.is_none() {
+            tokio::task::yield_now().await;
+        }
+        running.kill().await;
+        world.put_many(5..10).await;
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        world.start(consumer()).drain().await.unwrap();
+        assert_eq!(world.seen.texts(), texts(5..10), "{ahead:?} ahead, {behind:?} behind");
+    }
 }
