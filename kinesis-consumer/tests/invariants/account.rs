@@ -1,0 +1,128 @@
+//! What was written down of a run.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use kinesis_consumer::{Checkpoint, PossibleLoss, StreamShard};
+use kinesis_core::{RecordPosition, SequenceNumber, Shard, ShardId};
+
+use crate::truth::Item;
+
+/// Where a user record stands: shard, sequence number, sub-sequence number.
+pub(crate) type Place = (ShardId, RecordPosition);
+
+/// Something that a job did, in the order in which it was done.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// A run of the job opened the store, and found this checkpoint.
+    Opened {
+        run: u64,
+        restored: Option<Checkpoint>,
+    },
+    Started {
+        run: u64,
+        shard: ShardId,
+    },
+    Ended {
+        run: u64,
+        shard: ShardId,
+    },
+    /// A user record was processed.
+    Record {
+        run: u64,
+        place: Place,
+        text: String,
+    },
+    Loss {
+        run: u64,
+        /// The service's clock.
+        at: SystemTime,
+        loss: PossibleLoss,
+    },
+    /// A shard was reported as lost with what it held.
+    ShardLost {
+        run: u64,
+        shard: StreamShard,
+    },
+    /// A checkpoint became durable.
+    Saved {
+        run: u64,
+        checkpoint: Checkpoint,
+    },
+    /// A run ended with an error; it is started again.
+    Failed {
+        run: u64,
+        error: String,
+    },
+}
+
+impl Step {
+    /// The run that did it, counted from 1.
+    pub(crate) const fn run(&self) -> u64 {
+        match self {
+            Self::Opened { run, .. }
+            | Self::Started { run, .. }
+            | Self::Ended { run, .. }
+            | Self::Record { run, .. }
+            | Self::Loss { run, .. }
+            | Self::ShardLost { run, .. }
+            | Self::Saved { run, .. }
+            | Self::Failed { run, .. } => *run,
+        }
+    }
+}
+
+/// The account of a run: what there was, what was done, what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) seed: u64,
+    /// Every user record that there was to read from the start on, in the order in which it was stored.
+    pub(crate) truth: Vec<Item>,
+    /// When every Kinesis record arrived, those too that are dropped.
+    pub(crate) arrivals: BTreeMap<SequenceNumber, SystemTime>,
+    /// All shards that there ever were.
+    pub(crate) shards: BTreeMap<ShardId, Shard>,
+    pub(crate) steps: Vec<Step>,
+    /// What the sink made visible.
+    pub(crate) visible: Vec<Place>,
+    /// Whether the last run, without faults, ended by itself in time.
+    pub(crate) drained: bool,
+}
+
+impl Account {
+    pub(crate) fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Saved { checkpoint, .. } => Some(checkpoint),
+            _ => None,
+        })
+    }
+
+    /// The places in the states of the last checkpoint, key by key and in the order of the state.
+    pub(crate) fn final_places(&self) -> Result<BTreeMap<String, Vec<Place>>, String> {
+        let last = self.checkpoints().last().ok_or("no checkpoint was saved")?;
+        let mut found = BTreeMap::new();
+        for shard in &last.streams[0].shards {
+            let Some(progress) = &shard.progress else { continue };
+            for (key, places) in crate::job::read_state(&progress.user_state) {
+                if found.insert(key.clone(), places).is_some() {
+                    return Err(format!("the key {key} is in the states of two shards"));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The shard, its parents, their parents, and so on.
+    pub(crate) fn line_of(&self, shard: &ShardId) -> Vec<ShardId> {
+        let mut line = vec![shard.clone()];
+        let mut next = 0;
+        while next < line.len() {
+            if let Some(shard) = self.shards.get(&line[next]) {
+                let parents: Vec<ShardId> = shard.parents().filter(|parent| !line.contains(parent)).cloned().collect();
+                line.extend(parents);
+            }
+            next += 1;
+        }
+        line
+    }
+}
