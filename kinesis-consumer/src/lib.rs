@@ -95,6 +95,7 @@ mod pull;
 mod reader;
 mod record;
 mod schema;
+mod service_clock;
 mod sink;
 mod state;
 mod store;

@@ -1,16 +1,18 @@
 //! The shards of a stream, their parents, and what may be read when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use kinesis_core::{HashKey, RecordPosition, Shard, ShardId};
+use kinesis_core::{HashKey, Shard, ShardId};
 
 use crate::position::ShardPosition;
 
 mod coverage;
+mod kinship;
 
 use coverage::Coverage;
+use kinship::Kinship;
 
 /// A finished shard leaves the state after it was absent from so many complete listings in a row.
 const ABSENT_LISTINGS: u32 = 2;
@@ -32,12 +34,28 @@ struct Node {
     /// Nothing until the shard is begun; "waiting" and "finished" are derived from it, never stored.
     progress: Option<ShardProgress>,
     start: ShardPosition,
+    owed_since: SystemTime,
     absent: u32,
 }
 
 impl Node {
     fn is_ended(&self) -> bool {
         self.progress.as_ref().is_some_and(|progress| progress.position.is_ended())
+    }
+
+    fn position(&self) -> ShardPosition {
+        self.progress.as_ref().map_or(self.start, |progress| progress.position)
+    }
+
+    /// From when on records of the shard may be unread; nothing where it goes on at its last record.
+    ///
+    /// Whether that record comes back tells more than any time.
+    fn unread_since(&self) -> Option<SystemTime> {
+        let position = self.position();
+        match (position.not_before(), position.last()) {
+            (None, Some(_)) => None,
+            (time, _) => Some(time.map_or(self.owed_since, |time| time.max(self.owed_since))),
+        }
     }
 }
 
@@ -46,8 +64,21 @@ impl Node {
 pub(crate) struct Startable {
     pub(crate) shard: Shard,
     pub(crate) position: ShardPosition,
+    /// From when on records of it may be unread, by the service's clock; nothing where it goes on at its last record.
+    pub(crate) unread_since: Option<SystemTime>,
     /// Its own state after a restart, or its parents' final states, in the order of their ranges.
     pub(crate) states: Vec<(Shard, Bytes)>,
+}
+
+/// What a checkpoint holds of a shard.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) shard: &'a Shard,
+    /// Where it begins, or began.
+    pub(crate) start: ShardPosition,
+    /// What arrives in it from then on is to be read, by the service's clock.
+    pub(crate) owed_since: SystemTime,
+    pub(crate) progress: Option<ShardProgress>,
 }
 
 /// What a complete listing changed.
@@ -67,13 +98,19 @@ pub(crate) struct ShardGraph {
     /// Where shards without a parent in the state begin.
     start: ShardPosition,
     nodes: BTreeMap<ShardId, Node>,
+    /// The known children of every parent, known or not.
+    children: BTreeMap<ShardId, BTreeSet<ShardId>>,
+    /// When the last complete listing was asked for, or the job began, by the service's clock: what is first seen in the
+    /// next one held nothing before.
+    listed_at: SystemTime,
     /// Whether the stream is kept in the checkpoints and not read.
     is_dormant: bool,
 }
 
 impl ShardGraph {
-    pub(crate) const fn new(start: ShardPosition) -> Self {
-        Self { start, nodes: BTreeMap::new(), is_dormant: false }
+    /// The lineage of a stream that is read from `start` on, and of which nothing is owed before `owed_since`.
+    pub(crate) const fn new(start: ShardPosition, owed_since: SystemTime) -> Self {
+        Self { start, nodes: BTreeMap::new(), children: BTreeMap::new(), listed_at: owed_since, is_dormant: false }
     }
 
     /// Keeps every shard as it is: none is begun, none is waited for, and all stay in the checkpoints.
@@ -82,87 +119,93 @@ impl ShardGraph {
     }
 
     /// Puts back a shard of a checkpoint.
-    pub(crate) fn restore(&mut self, shard: Shard, start: ShardPosition, progress: Option<ShardProgress>) {
-        self.nodes.insert(shard.id.clone(), Node { shard, progress, start, absent: 0 });
+    pub(crate) fn restore(&mut self, entry: &Entry<'_>) {
+        let Entry { shard, start, owed_since, progress } = entry;
+        let (shard, progress) = (Shard::clone(shard), progress.clone());
+        self.insert(Node { shard, progress, start: *start, owed_since: *owed_since, absent: 0 });
     }
 
-    /// Takes in a complete listing; a partial one must never come here.
-    pub(crate) fn observe(&mut self, listing: Vec<Shard>) -> ListingChanges {
+    fn insert(&mut self, node: Node) {
+        for parent in node.shard.parents() {
+            self.children.entry(parent.clone()).or_default().insert(node.shard.id.clone());
+        }
+        self.nodes.insert(node.shard.id.clone(), node);
+    }
+
+    fn remove(&mut self, id: &ShardId) {
+        let Some(node) = self.nodes.remove(id) else { return };
+        for parent in node.shard.parents() {
+            if let Some(children) = self.children.get_mut(parent) {
+                children.remove(id);
+                if children.is_empty() {
+                    self.children.remove(parent);
+                }
+            }
+        }
+    }
+
+    /// Takes in a complete listing, asked for at `listed_at`; a partial one must never come here.
+    pub(crate) fn observe(&mut self, listing: Vec<Shard>, listed_at: SystemTime) -> ListingChanges {
         let before = cfg!(debug_assertions).then(|| self.covered());
-        let known_before: Vec<ShardId> = self.nodes.keys().cloned().collect();
         let listed: BTreeMap<ShardId, Shard> = listing.into_iter().map(|shard| (shard.id.clone(), shard)).collect();
         let mut changes = ListingChanges::default();
-        for (id, shard) in &listed {
-            if let Some(node) = self.nodes.get_mut(id) {
+        self.note_absent(&listed, &mut changes);
+        self.take_in_new(&listed, &mut changes);
+        for (id, shard) in listed {
+            if let Some(node) = self.nodes.get_mut(&id) {
                 // Closing is the one change that a known shard goes through.
                 node.shard.ending_sequence_number = shard.ending_sequence_number;
                 node.absent = 0;
-            } else if !self.is_ancestor_of_known(id, &listed, &known_before) {
-                changes.discovered.push(id.clone());
-                self.insert_new(shard.clone(), &known_before);
             }
         }
-        self.note_absent(&known_before, &listed, &mut changes);
+        changes.pruned.iter().for_each(|id| self.remove(id));
+        self.listed_at = self.listed_at.max(listed_at);
         let keeps_all = before.is_none_or(|before| self.covered().holds_all(&before));
         debug_assert!(keeps_all, "a listing made hash keys fall out of {self:?}");
         changes
     }
 
-    fn insert_new(&mut self, shard: Shard, known_before: &[ShardId]) {
-        // A child of a shard that is being read was made after the start: all of it is new.
-        let is_child = shard.parents().any(|parent| known_before.contains(parent));
-        let start = if is_child { ShardPosition::TRIM_HORIZON } else { self.start };
-        self.nodes.insert(shard.id.clone(), Node { shard, progress: None, start, absent: 0 });
-    }
-
-    /// Whether a shard that was known before descends from `id`; such an ancestor was dealt with long ago.
-    fn is_ancestor_of_known(&self, id: &ShardId, listed: &BTreeMap<ShardId, Shard>, known: &[ShardId]) -> bool {
-        let mut pending: Vec<&Shard> =
-            known.iter().filter_map(|known| self.nodes.get(known)).map(|n| &n.shard).collect();
-        let mut seen: Vec<&ShardId> = Vec::new();
-        while let Some(shard) = pending.pop() {
-            for parent in shard.parents() {
-                if parent == id {
-                    return true;
-                }
-                if !seen.contains(&parent) {
-                    seen.push(parent);
-                    pending.extend(listed.get(parent));
-                }
-            }
+    /// Takes in the shards that were not known; an ancestor of one that was known was dealt with long ago.
+    fn take_in_new(&mut self, listed: &BTreeMap<ShardId, Shard>, changes: &mut ListingChanges) {
+        if listed.keys().all(|id| self.nodes.contains_key(id)) {
+            return;
         }
-        false
+        let kinship = Kinship::of(self.nodes.values().map(|node| &node.shard), listed);
+        for (id, shard) in listed {
+            if self.nodes.contains_key(id) || kinship.is_ancestor(id) {
+                continue;
+            }
+            // A descendant of a shard that is being read was made after the start: all of it is new.
+            let start = if kinship.is_descendant(id) { ShardPosition::TRIM_HORIZON } else { self.start };
+            changes.discovered.push(id.clone());
+            let owed_since = self.listed_at;
+            self.insert(Node { shard: shard.clone(), progress: None, start, owed_since, absent: 0 });
+        }
     }
 
-    fn note_absent(&mut self, known: &[ShardId], listed: &BTreeMap<ShardId, Shard>, changes: &mut ListingChanges) {
-        for id in known.iter().filter(|id| !listed.contains_key(*id)) {
+    fn note_absent(&mut self, listed: &BTreeMap<ShardId, Shard>, changes: &mut ListingChanges) {
+        let absent: Vec<ShardId> = self.nodes.keys().filter(|id| !listed.contains_key(*id)).cloned().collect();
+        for id in absent {
             // Children that have begun: until then they need the final state that is kept here.
-            let covered = self.children_cover(id, |child| child.progress.is_some());
-            let Some(node) = self.nodes.get_mut(id) else { continue };
+            let covered = self.children_cover(&id, |child| child.progress.is_some());
+            let Some(node) = self.nodes.get_mut(&id) else { continue };
             node.absent += 1;
             if !node.is_ended() {
                 if node.absent == 1 {
-                    changes.lost.push(id.clone());
+                    changes.lost.push(id);
                 }
             } else if covered && node.absent >= ABSENT_LISTINGS {
-                changes.pruned.push(id.clone());
+                changes.pruned.push(id);
             }
         }
-        changes.pruned.iter().for_each(|id| {
-            self.nodes.remove(id);
-        });
     }
 
     /// Whether children that `counts` accepts cover the whole range of `id` between them.
     fn children_cover(&self, id: &ShardId, counts: impl Fn(&Node) -> bool) -> bool {
         let Some(parent) = self.nodes.get(id) else { return false };
         let range = parent.shard.hash_key_range;
-        let mut ranges: Vec<_> = self
-            .nodes
-            .values()
-            .filter(|node| counts(node) && node.shard.parents().any(|parent| parent == id))
-            .map(|node| node.shard.hash_key_range)
-            .collect();
+        let children = self.children.get(id).into_iter().flatten().filter_map(|child| self.nodes.get(child));
+        let mut ranges: Vec<_> = children.filter(|node| counts(node)).map(|node| node.shard.hash_key_range).collect();
         ranges.sort();
         let mut next = Some(range.start());
         for child in ranges {
@@ -181,7 +224,12 @@ impl ShardGraph {
         self.read()
             .filter(|node| node.progress.is_none() && node.absent == 0)
             .filter(|node| self.parents_of(node).all(Node::is_ended))
-            .map(|node| Startable { shard: node.shard.clone(), position: node.start, states: self.inherited(node) })
+            .map(|node| Startable {
+                shard: node.shard.clone(),
+                position: node.start,
+                unread_since: node.unread_since(),
+                states: self.inherited(node),
+            })
             .collect()
     }
 
@@ -192,31 +240,10 @@ impl ShardGraph {
             .filter_map(|node| {
                 let progress = node.progress.as_ref()?;
                 let states = vec![(node.shard.clone(), progress.user_state.clone())];
-                Some(Startable { shard: node.shard.clone(), position: progress.position, states })
+                let unread_since = node.unread_since();
+                Some(Startable { shard: node.shard.clone(), position: progress.position, unread_since, states })
             })
             .collect()
-    }
-
-    /// The unfinished shards of a checkpoint of which retention may have removed unread records, with the last delivered.
-    ///
-    /// `horizon` is the arrival time of the oldest records kept, `taken_at` the checkpoint's. A shard that is resumed at
-    /// its last record is not among them: whether that record comes back tells more.
-    pub(crate) fn aged_out(&self, taken_at: SystemTime, horizon: SystemTime) -> Vec<(ShardId, Option<RecordPosition>)> {
-        let unfinished = self.read().filter(|node| !node.is_ended());
-        let aged = unfinished.filter(|node| {
-            let position = node.progress.as_ref().map_or(node.start, |progress| progress.position);
-            match (position.not_before(), position.last()) {
-                (Some(time), _) => time < horizon,
-                (None, Some(_)) => false,
-                // Nothing was read of it, and all that it held at the checkpoint is gone.
-                (None, None) => taken_at < horizon,
-            }
-        });
-        aged.map(|node| {
-            let last = node.progress.as_ref().and_then(|progress| progress.position.last());
-            (node.shard.id.clone(), last)
-        })
-        .collect()
     }
 
     fn parents_of<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
@@ -242,6 +269,11 @@ impl ShardGraph {
         debug_assert!(keeps_all, "the end of {id} made its hash keys fall out of {self:?}");
     }
 
+    /// Whether the children of a shard are known that take all of its keys.
+    pub(crate) fn knows_children_of(&self, id: &ShardId) -> bool {
+        self.children_cover(id, |_| true)
+    }
+
     /// The final progress of a shard that was read to its end.
     pub(crate) fn ended(&self, id: &ShardId) -> Option<ShardProgress> {
         self.nodes.get(id).filter(|node| node.is_ended()).and_then(|node| node.progress.clone())
@@ -262,7 +294,7 @@ impl ShardGraph {
     ///
     /// A key never leaves the set. What would fall out would be read by nobody, without an error.
     fn covered(&self) -> Coverage {
-        let counts = |(id, node): &(&ShardId, &Node)| !node.is_ended() || !self.children_cover(id, |_| true);
+        let counts = |(id, node): &(&ShardId, &Node)| !node.is_ended() || !self.knows_children_of(id);
         Coverage::of(self.nodes.iter().filter(counts).map(|(_, node)| node.shard.hash_key_range))
     }
 
@@ -270,7 +302,7 @@ impl ShardGraph {
     ///
     /// The final state of a finished shard is left out once children that cover its range have begun: theirs, in the
     /// same checkpoint, has taken its place.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Shard, ShardPosition, Option<ShardProgress>)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.nodes.iter().map(|(id, node)| {
             let mut progress = node.progress.clone();
             if let Some(progress) = progress.as_mut().filter(|progress| progress.position.is_ended())
@@ -278,7 +310,7 @@ impl ShardGraph {
             {
                 progress.user_state = Bytes::new();
             }
-            (&node.shard, node.start, progress)
+            Entry { shard: &node.shard, start: node.start, owed_since: node.owed_since, progress }
         })
     }
 
@@ -299,7 +331,7 @@ mod random;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kinesis_core::{HashKeyRange, SequenceNumber, from_unix_millis};
+    use kinesis_core::{HashKeyRange, RecordPosition, SequenceNumber, from_unix_millis};
 
     const T0: ShardPosition = ShardPosition::at_timestamp(SystemTime::UNIX_EPOCH);
 
@@ -323,6 +355,10 @@ mod tests {
         (halves[0], halves[1])
     }
 
+    fn restore(graph: &mut ShardGraph, shard: Shard, start: ShardPosition, progress: Option<ShardProgress>) {
+        graph.restore(&Entry { shard: &shard, start, owed_since: SystemTime::UNIX_EPOCH, progress });
+    }
+
     fn progress(ended: bool, state: &'static str) -> ShardProgress {
         let position = ShardPosition::from_parts(Some(RecordPosition::new(9.into(), 0)), None, ended);
         ShardProgress { position, user_state: Bytes::from_static(state.as_bytes()), watermark: None }
@@ -335,10 +371,13 @@ mod tests {
     /// Shard 0, split into 1 and 2.
     fn split_graph() -> ShardGraph {
         let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0);
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])]);
+        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])], SystemTime::UNIX_EPOCH);
         graph.advance(&id(0), progress(false, "mid"));
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])]);
+        graph.observe(
+            vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])],
+            SystemTime::UNIX_EPOCH,
+        );
         graph
     }
 
@@ -356,11 +395,14 @@ mod tests {
     #[test]
     fn a_merged_shard_waits_for_both_parents_and_gets_both_states_in_range_order() {
         let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0);
-        graph.observe(vec![shard(0, high, &[]), shard(1, low, &[])]);
+        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+        graph.observe(vec![shard(0, high, &[]), shard(1, low, &[])], SystemTime::UNIX_EPOCH);
         graph.advance(&id(0), progress(true, "upper"));
         graph.advance(&id(1), progress(false, "lower"));
-        graph.observe(vec![shard(0, high, &[]), shard(1, low, &[]), shard(2, HashKeyRange::FULL, &[0, 1])]);
+        graph.observe(
+            vec![shard(0, high, &[]), shard(1, low, &[]), shard(2, HashKeyRange::FULL, &[0, 1])],
+            SystemTime::UNIX_EPOCH,
+        );
         assert!(begun(&graph).is_empty());
         graph.advance(&id(1), progress(true, "lower"));
         let states: Vec<_> = graph.startable()[0].states.iter().map(|(_, state)| state.clone()).collect();
@@ -371,25 +413,31 @@ mod tests {
     fn at_first_every_shard_starts_where_configured_also_the_children() {
         // A child that was there before T0 must not be read from its beginning.
         let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0);
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])]);
+        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+        graph.observe(
+            vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])],
+            SystemTime::UNIX_EPOCH,
+        );
         graph.advance(&id(0), progress(true, ""));
         assert!(graph.startable().iter().all(|child| child.position == T0));
     }
 
     #[test]
     fn an_unknown_parent_counts_as_finished() {
-        let mut graph = ShardGraph::new(T0);
-        graph.observe(vec![shard(7, HashKeyRange::FULL, &[3])]);
+        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+        graph.observe(vec![shard(7, HashKeyRange::FULL, &[3])], SystemTime::UNIX_EPOCH);
         assert_eq!(begun(&graph), [7]);
     }
 
     #[test]
     fn an_ancestor_of_a_known_shard_is_never_started() {
         let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0);
-        graph.restore(shard(1, low, &[0]), ShardPosition::TRIM_HORIZON, Some(progress(false, "")));
-        let changes = graph.observe(vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])]);
+        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+        restore(&mut graph, shard(1, low, &[0]), ShardPosition::TRIM_HORIZON, Some(progress(false, "")));
+        let changes = graph.observe(
+            vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])],
+            SystemTime::UNIX_EPOCH,
+        );
         assert_eq!(changes.discovered, [id(2)]);
         assert!(!graph.nodes.contains_key(&id(0)));
     }
@@ -397,17 +445,25 @@ mod tests {
     #[test]
     fn a_finished_parent_stays_until_it_is_unlisted_twice_and_its_children_have_begun() {
         let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0);
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])]);
+        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])], SystemTime::UNIX_EPOCH);
         graph.advance(&id(0), progress(true, "final"));
         for _ in 0..3 {
-            assert_eq!(graph.observe(vec![shard(1, low, &[0])]).pruned, [], "the other child is not known yet");
+            assert_eq!(
+                graph.observe(vec![shard(1, low, &[0])], SystemTime::UNIX_EPOCH).pruned,
+                [],
+                "the other child is not known yet"
+            );
         }
         let both = || vec![shard(1, low, &[0]), shard(2, high, &[0])];
         graph.advance(&id(1), progress(false, "one"));
-        assert_eq!(graph.observe(both()).pruned, [], "the second child has still to inherit the final state");
+        assert_eq!(
+            graph.observe(both(), SystemTime::UNIX_EPOCH).pruned,
+            [],
+            "the second child has still to inherit the final state"
+        );
         graph.advance(&id(2), progress(false, "two"));
-        assert_eq!(graph.observe(both()).pruned, [id(0)]);
+        assert_eq!(graph.observe(both(), SystemTime::UNIX_EPOCH).pruned, [id(0)]);
     }
 
     #[test]
@@ -415,8 +471,8 @@ mod tests {
         let mut graph = split_graph();
         let (low, high) = halves();
         let children = || vec![shard(1, low, &[0]), shard(2, high, &[0])];
-        assert_eq!(graph.observe(children()).lost, [id(0)]);
-        assert_eq!(graph.observe(children()).lost, []);
+        assert_eq!(graph.observe(children(), SystemTime::UNIX_EPOCH).lost, [id(0)]);
+        assert_eq!(graph.observe(children(), SystemTime::UNIX_EPOCH).lost, []);
         assert!(begun(&graph).is_empty(), "until the loss is accepted");
         graph.give_up(&id(0));
         assert_eq!(begun(&graph), [1, 2]);
@@ -429,12 +485,7 @@ mod tests {
         let mut graph = split_graph();
         graph.advance(&id(0), progress(true, "final"));
         let saved = |graph: &ShardGraph| {
-            graph
-                .entries()
-                .find(|(shard, ..)| shard.id == id(0))
-                .and_then(|(_, _, progress)| progress)
-                .unwrap()
-                .user_state
+            graph.entries().find(|entry| entry.shard.id == id(0)).and_then(|entry| entry.progress).unwrap().user_state
         };
         graph.advance(&id(1), progress(false, "one"));
         assert_eq!(saved(&graph), "final", "the second child has still to inherit it");
@@ -444,9 +495,9 @@ mod tests {
 
     #[test]
     fn a_restored_shard_resumes_with_its_own_state() {
-        let mut graph = ShardGraph::new(T0);
-        graph.restore(shard(0, HashKeyRange::FULL, &[]), T0, Some(progress(false, "own")));
-        graph.restore(shard(1, HashKeyRange::FULL, &[]), T0, Some(progress(true, "old")));
+        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+        restore(&mut graph, shard(0, HashKeyRange::FULL, &[]), T0, Some(progress(false, "own")));
+        restore(&mut graph, shard(1, HashKeyRange::FULL, &[]), T0, Some(progress(true, "old")));
         let resumable = graph.resumable();
         assert_eq!(resumable.len(), 1);
         assert_eq!(resumable[0].states[0].1, "own");
@@ -456,34 +507,77 @@ mod tests {
     }
 
     #[test]
-    fn positions_by_time_age_out_with_retention() {
+    fn it_is_known_since_when_records_may_be_unread() {
         let hour = |hours: u64| from_unix_millis(hours * 3_600_000);
-        let mut graph = ShardGraph::new(T0);
-        let idle = |hours| ShardPosition::from_parts(None, Some(hour(hours)), false);
-        let restored = |position| Some(ShardProgress { position, ..progress(false, "") });
-        let parts = HashKeyRange::uniform(4);
-        graph.restore(shard(0, parts[0], &[]), T0, restored(idle(1)));
-        graph.restore(shard(1, parts[1], &[]), T0, restored(idle(9)));
-        let read = ShardPosition::from_parts(Some(RecordPosition::new(7u128.into(), 0)), None, false);
-        graph.restore(shard(2, parts[2], &[]), T0, restored(read));
-        graph.restore(shard(3, parts[3], &[]), ShardPosition::TRIM_HORIZON, None);
-        graph.restore(shard(4, parts[3], &[]), ShardPosition::TRIM_HORIZON, restored(ShardPosition::TRIM_HORIZON));
-        graph.restore(shard(5, parts[3], &[]), ShardPosition::at_timestamp(hour(3)), None);
-        let aged = |taken_at, horizon| -> Vec<_> {
-            graph.aged_out(taken_at, horizon).into_iter().filter_map(|(id, _)| id.index()).collect()
-        };
-        assert_eq!(aged(hour(9), hour(5)), [0, 5], "and one that was to begin before that");
-        assert_eq!(aged(hour(9), hour(10)), [0, 1, 3, 4, 5], "children that waited, or had just begun, too");
+        let (horizon, at) = (ShardPosition::TRIM_HORIZON, |hours| ShardPosition::at_timestamp(hour(hours)));
+        let read =
+            |not_before| ShardPosition::from_parts(Some(RecordPosition::new(7u128.into(), 0)), not_before, false);
+        let cases = [
+            (at(1), Some(at(9)), Some(hour(9)), "idle, and nothing was ever read"),
+            (horizon, Some(read(Some(hour(9)))), Some(hour(9)), "idle"),
+            (horizon, Some(read(None)), None, "its last record will tell"),
+            (horizon, Some(horizon), Some(hour(5)), "begun, and nothing is read yet"),
+            (horizon, None, Some(hour(5)), "it waits for its parents"),
+            (at(3), None, Some(hour(5)), "what was older than the job was never owed"),
+            (at(6), None, Some(hour(6)), "nothing before its start is owed"),
+        ];
+        for (start, position, expected, why) in cases {
+            let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+            let progress = position.map(|position| ShardProgress { position, ..progress(false, "") });
+            let shard = shard(0, HashKeyRange::FULL, &[]);
+            graph.restore(&Entry { shard: &shard, start, owed_since: hour(5), progress });
+            let [taken_up] = [graph.resumable(), graph.startable()].concat().try_into().unwrap();
+            let Startable { unread_since, .. } = taken_up;
+            assert_eq!(unread_since, expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_shard_is_owed_from_the_last_listing_on_that_lacked_it() {
+        let hour = |hours: u64| from_unix_millis(hours * 3_600_000);
+        let (low, high) = halves();
+        let mut graph = ShardGraph::new(T0, hour(1));
+        let owed = |graph: &ShardGraph| -> Vec<_> { graph.entries().map(|entry| entry.owed_since).collect() };
+        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])], hour(1));
+        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])], hour(2));
+        let all = || vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])];
+        graph.observe(all(), hour(3));
+        graph.observe(all(), hour(4));
+        assert_eq!(owed(&graph), [hour(1), hour(2), hour(2)]);
+    }
+
+    #[test]
+    fn descendants_of_a_known_shard_start_at_the_horizon_in_any_generation() {
+        let parts = HashKeyRange::uniform(3);
+        let (low, high) = halves();
+        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+        restore(&mut graph, shard(5, HashKeyRange::FULL, &[]), T0, Some(progress(false, "")));
+        // The ids tell nothing of the order, and shard 9 is of another family.
+        let listing = vec![
+            shard(5, HashKeyRange::FULL, &[]),
+            shard(1, low, &[7]),
+            shard(2, high, &[7]),
+            shard(7, HashKeyRange::FULL, &[5]),
+            shard(9, parts[0], &[]),
+        ];
+        graph.observe(listing, SystemTime::UNIX_EPOCH);
+        let starts: Vec<_> = graph.entries().map(|entry| (entry.shard.id.index(), entry.start)).collect();
+        let horizon = ShardPosition::TRIM_HORIZON;
+        let expected = [(1, horizon), (2, horizon), (5, T0), (7, horizon), (9, T0)];
+        assert_eq!(starts, expected.map(|(index, start)| (Some(index), start)));
     }
 
     #[test]
     fn children_cover_only_without_a_hole() {
         let parts = HashKeyRange::uniform(3);
-        let mut graph = ShardGraph::new(T0);
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])]);
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[]), shard(1, parts[0], &[0]), shard(2, parts[2], &[0])]);
+        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])], SystemTime::UNIX_EPOCH);
+        graph.observe(
+            vec![shard(0, HashKeyRange::FULL, &[]), shard(1, parts[0], &[0]), shard(2, parts[2], &[0])],
+            SystemTime::UNIX_EPOCH,
+        );
         assert!(!graph.children_cover(&id(0), |_| true));
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[]), shard(3, parts[1], &[0])]);
+        graph.observe(vec![shard(0, HashKeyRange::FULL, &[]), shard(3, parts[1], &[0])], SystemTime::UNIX_EPOCH);
         assert!(graph.children_cover(&id(0), |_| true));
     }
 }

@@ -57,6 +57,9 @@ pub struct ShardState {
     pub shard: Shard,
     /// Where it begins, or began.
     pub start: ShardPosition,
+    /// What arrives in it from then on is to be read, by the service's clock: when the job began, or the last listing
+    /// that lacked the shard.
+    pub owed_since: SystemTime,
     /// How far it was read; nothing for one that waits for its parents.
     pub progress: Option<ShardProgress>,
 }
@@ -70,7 +73,7 @@ impl Checkpoint {
     /// The same shards as if nothing of them had been read; begun are those that `begun` names.
     pub(crate) fn at_starts(mut self, begun: impl Fn(&StreamShard) -> bool) -> Self {
         for StreamState { name, shards, .. } in &mut self.streams {
-            for ShardState { shard, start, progress } in shards {
+            for ShardState { shard, start, progress, .. } in shards {
                 let id = StreamShard { stream: name.clone(), shard: shard.id.clone() };
                 *progress = begun(&id).then(|| ShardProgress::without_state(*start));
             }

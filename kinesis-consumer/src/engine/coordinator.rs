@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use kinesis_core::{
     CheckpointParticipant, Epoch, RequestError, RequestErrorKind, RetryPolicy, Shard, StartingPosition, StreamName,
@@ -15,10 +15,10 @@ use super::barriers::{Barriers, Collected};
 use super::commit::Committer;
 use super::messages::{StartShard, ToCoordinator, ToSubtask};
 use super::startup::{Prepared, list, prepare};
-use super::streams::JobStreams;
+use super::streams::{JobStreams, Ready};
 use crate::assign::{ShardAssigner, subtask_of};
 use crate::control::Control;
-use crate::error::ConsumerError;
+use crate::error::{ConsumerError, PossibleLoss};
 use crate::events::ConsumerEvent;
 use crate::lineage::{ListingChanges, ShardProgress};
 use crate::mutants::Mutant;
@@ -116,7 +116,7 @@ impl<S: Schema> Coordinator<S> {
         }
         let prepared = prepare(&job, opened.latest.as_ref()).await?;
         let mut coordinator = Self::assemble(job, committer, prepared, hire).await?;
-        coordinator.begin_ready();
+        coordinator.begin_ready()?;
         // What was asked before the job began.
         coordinator.take_control();
         Ok(coordinator)
@@ -152,31 +152,27 @@ impl<S: Schema> Coordinator<S> {
             listing: BTreeSet::new(),
         };
         coordinator.take_first_listings(prepared.listings)?;
-        if let Some(taken_at) = prepared.restored_from {
-            coordinator.report_aged_out(taken_at)?;
-        }
         if prepared.has_new_streams {
             let taken_at = coordinator.job.readers.clock.now();
             let first = coordinator.streams.snapshot(&coordinator.job.name, prepared.epoch, taken_at);
             coordinator.committer.begin(&first).await?;
         }
-        coordinator.tell(&ConsumerEvent::Started { restored: prepared.restored_from.map(|_| prepared.epoch) });
+        coordinator.tell(&ConsumerEvent::Started { restored: prepared.is_restored.then_some(prepared.epoch) });
         Ok(coordinator)
     }
 
     fn take_first_listings(&mut self, listings: BTreeMap<StreamName, Vec<Shard>>) -> Result<(), ConsumerError> {
-        listings.into_iter().try_for_each(|(stream, listing)| self.observe(&stream, listing))
+        let now = Instant::now();
+        listings.into_iter().try_for_each(|(stream, listing)| self.observe(&stream, listing, now))
     }
 
-    /// Reports the shards whose unread records retention may have removed while the job was away.
-    fn report_aged_out(&self, taken_at: SystemTime) -> Result<(), ConsumerError> {
-        for loss in self.streams.aged_out(taken_at) {
-            self.tell(&ConsumerEvent::PossibleLoss(loss.clone()));
-            if self.job.readers.settings.loss == LossPolicy::Fail {
-                return Err(ConsumerError::PossibleLoss(Box::new(loss)));
-            }
+    /// Reports what retention may have removed of a shard that is taken up.
+    fn report_loss(&self, loss: PossibleLoss) -> Result<(), ConsumerError> {
+        self.tell(&ConsumerEvent::PossibleLoss(loss.clone()));
+        match self.job.readers.settings.loss {
+            LossPolicy::Fail => Err(ConsumerError::PossibleLoss(Box::new(loss))),
+            LossPolicy::Continue => Ok(()),
         }
-        Ok(())
     }
 
     fn tell(&self, event: &ConsumerEvent) {
@@ -198,7 +194,7 @@ impl<S: Schema> Coordinator<S> {
             if let Some(last) = self.handle(input)? {
                 return Ok(last);
             }
-            self.begin_ready();
+            self.begin_ready()?;
             self.begin_checkpoint();
         }
     }
@@ -245,8 +241,10 @@ impl<S: Schema> Coordinator<S> {
             ToCoordinator::Ended { shard, progress } => {
                 self.streams.advance(&shard, progress);
                 self.starts_due = true;
-                // Its children may not be known yet, and their readers should not wait for the timer.
-                self.discover();
+                if !self.streams.knows_children_of(&shard) {
+                    // Their readers should not wait for the timer.
+                    self.discover();
+                }
             }
             ToCoordinator::AtTip { shard, asked_at } => {
                 self.tips.insert(shard, asked_at);
@@ -325,7 +323,7 @@ impl<S: Schema> Coordinator<S> {
         self.listing.remove(&stream);
         match listing {
             Ok(listing) => {
-                self.observe(&stream, listing)?;
+                self.observe(&stream, listing, since)?;
                 self.listed.insert(stream, since);
                 if self.control.borrow().drain.is_some_and(|drain| since < drain) {
                     // Asked for before the job was to drain: it says nothing about what there was to read by then.
@@ -343,11 +341,11 @@ impl<S: Schema> Coordinator<S> {
         }
     }
 
-    fn observe(&mut self, name: &StreamName, listing: Vec<Shard>) -> Result<(), ConsumerError> {
+    fn observe(&mut self, name: &StreamName, listing: Vec<Shard>, since: Instant) -> Result<(), ConsumerError> {
         let Some(stream) = self.streams.0.get_mut(name) else {
             return Ok(());
         };
-        let ListingChanges { lost, discovered, .. } = stream.graph.observe(listing);
+        let ListingChanges { lost, discovered, .. } = stream.observe(listing, since);
         self.starts_due = true;
         if !discovered.is_empty() {
             tracing::debug!(stream = %name, ?discovered, "shards discovered");
@@ -376,18 +374,24 @@ impl<S: Schema> Coordinator<S> {
     }
 
     /// Begins the shards that can be: those that a restored job takes up, and those whose parents are finished.
-    fn begin_ready(&mut self) {
+    fn begin_ready(&mut self) -> Result<(), ConsumerError> {
         if !self.starts_due || !self.barriers.allows_starts() {
-            return;
+            return Ok(());
         }
         self.starts_due = false;
-        let starts: Vec<_> = self.streams.ready().filter(|start| !self.begun.contains_key(&start.id)).collect();
-        let starts: Vec<_> = starts.into_iter().map(|start| (self.assign(&start), start)).collect();
+        let ready = self.streams.ready(Instant::now());
+        let ready: Vec<_> = ready.filter(|ready| !self.begun.contains_key(&ready.start.id)).collect();
+        let mut starts = Vec::with_capacity(ready.len());
+        for Ready { start, loss } in ready {
+            loss.map_or(Ok(()), |loss| self.report_loss(loss))?;
+            starts.push((self.assign(&start), start));
+        }
         // The shards of a start must be known before their first record is.
         self.publish_lineage();
         for (subtask, start) in starts {
             send(&self.subtasks[subtask], ToSubtask::Start(Box::new(start)));
         }
+        Ok(())
     }
 
     fn assign(&mut self, start: &StartShard) -> usize {

@@ -12,6 +12,7 @@ use crate::error::ConsumerError;
 use crate::lineage::ShardProgress;
 use crate::position::ShardPosition;
 use crate::record::StreamShard;
+use crate::service_clock::ServiceClock;
 
 /// From a shard's reader to its subtask, in the order of the shard.
 #[derive(Debug)]
@@ -66,6 +67,7 @@ pub(crate) struct StartShard {
     pub(crate) position: ShardPosition,
     /// Its own state, or its parents', in the order of their ranges.
     pub(crate) states: Vec<(Shard, Bytes)>,
+    pub(crate) clock: ServiceClock,
 }
 
 /// From a subtask to the coordinator.

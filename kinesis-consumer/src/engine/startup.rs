@@ -1,17 +1,19 @@
 //! From configuration and the last checkpoint to running streams.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use kinesis_core::{
     Epoch, KinesisClient, ListShardsScope, RandomStream, RequestError, RetryPolicy, Shard, StartingPosition,
     StreamName, StreamSummary, retry,
 };
+use tokio::time::Instant;
 
 use super::coordinator::Job;
 use super::streams::{JobStream, JobStreams};
 use crate::error::ConsumerError;
 use crate::position::ShardPosition;
+use crate::service_clock::ServiceClock;
 use crate::state::Checkpoint;
 
 /// A job that is ready to begin its shards.
@@ -20,8 +22,7 @@ pub(crate) struct Prepared {
     pub(crate) streams: JobStreams,
     /// The checkpoint that the job goes on from; 0 for a new one.
     pub(crate) epoch: Epoch,
-    /// When the checkpoint was taken that the job is restored from; nothing for a new job.
-    pub(crate) restored_from: Option<SystemTime>,
+    pub(crate) is_restored: bool,
     /// Whether a stream's start is in no checkpoint yet; of a new job, every one's is.
     pub(crate) has_new_streams: bool,
     /// The first complete listings.
@@ -37,10 +38,11 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
         let summary = describe(job, name, &mut random).await.map_err(ConsumerError::Request)?;
         let saved = latest.and_then(|checkpoint| checkpoint.streams.iter().find(|stream| &stream.name == name));
         let now = summary.served_at.unwrap_or_else(|| job.readers.clock.now());
-        let horizon = now.checked_sub(summary.retention).unwrap_or(SystemTime::UNIX_EPOCH);
+        let (clock, retention) = (ServiceClock { served_at: now, at: Instant::now() }, summary.retention);
         let stream = match saved {
             Some(state) if (&state.arn, state.created_at) == (&summary.arn, whole_millis(summary.created_at)) => {
-                JobStream::restored(state, horizon)
+                let taken_at = latest.map_or(now, |checkpoint| checkpoint.taken_at);
+                JobStream::restored(state, taken_at, clock, retention)
             }
             Some(state) => {
                 let (saved, found) = (Box::new(state.arn.clone()), Box::new(summary.arn));
@@ -48,8 +50,9 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
                 return Err(ConsumerError::StreamReplaced { stream, saved, found });
             }
             None => {
+                let horizon = now.checked_sub(retention).unwrap_or(SystemTime::UNIX_EPOCH);
                 let start = start_position(job.start, now, horizon);
-                JobStream::new(summary.arn, whole_millis(summary.created_at), start, horizon)
+                JobStream::new(summary.arn, whole_millis(summary.created_at), start, clock, retention)
             }
         };
         let listing = list(&job.readers.client, name, job.list_shards, &mut random).await;
@@ -62,11 +65,10 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
     }
     keep_dormant(&mut streams, latest);
     let epoch = latest.map_or(Epoch(0), |checkpoint| checkpoint.epoch);
-    let restored_from = latest.map(|checkpoint| checkpoint.taken_at);
     let is_saved =
         |name: &StreamName| latest.is_some_and(|saved| saved.streams.iter().any(|stream| &stream.name == name));
     let has_new_streams = !job.streams.iter().all(is_saved);
-    Ok(Prepared { streams, epoch, restored_from, has_new_streams, listings })
+    Ok(Prepared { streams, epoch, is_restored: latest.is_some(), has_new_streams, listings })
 }
 
 /// Streams that were taken out of the job stay in its checkpoints as they are, so that putting one back goes on there.
@@ -78,7 +80,9 @@ fn keep_dormant(streams: &mut JobStreams, latest: Option<&Checkpoint>) {
             continue;
         }
         tracing::warn!(stream = %state.name, "the job no longer reads this stream: its positions are kept");
-        let mut stream = JobStream::restored(state, SystemTime::UNIX_EPOCH);
+        // Nothing of it is read, so that no clock and no retention matter.
+        let clock = ServiceClock { served_at: SystemTime::UNIX_EPOCH, at: Instant::now() };
+        let mut stream = JobStream::restored(state, SystemTime::UNIX_EPOCH, clock, Duration::MAX);
         stream.graph.make_dormant();
         streams.0.insert(state.name.clone(), stream);
     }

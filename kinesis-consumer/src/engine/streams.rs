@@ -1,16 +1,18 @@
 //! The streams of a job: their identities and their shard graphs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use kinesis_core::{Epoch, ShardId, StreamArn, StreamName};
+use kinesis_core::{Epoch, Shard, ShardId, StreamArn, StreamName};
+use tokio::time::Instant;
 
 use super::barriers::Collected;
 use super::messages::StartShard;
 use crate::error::PossibleLoss;
-use crate::lineage::{ShardGraph, ShardProgress, Startable};
+use crate::lineage::{Entry, ListingChanges, ShardGraph, ShardProgress, Startable};
 use crate::position::ShardPosition;
 use crate::record::StreamShard;
+use crate::service_clock::ServiceClock;
 use crate::state::{Checkpoint, ShardState, StreamState};
 
 /// One stream of a job.
@@ -20,28 +22,59 @@ pub(crate) struct JobStream {
     pub(crate) created_at: SystemTime,
     pub(crate) start: ShardPosition,
     pub(crate) graph: ShardGraph,
-    /// Records that arrived before this time are gone.
-    pub(crate) horizon: SystemTime,
+    pub(crate) retention: Duration,
+    clock: ServiceClock,
 }
 
 impl JobStream {
-    pub(crate) const fn new(arn: StreamArn, created_at: SystemTime, start: ShardPosition, horizon: SystemTime) -> Self {
-        Self { arn, created_at, start, graph: ShardGraph::new(start), horizon }
+    pub(crate) const fn new(
+        arn: StreamArn,
+        created_at: SystemTime,
+        start: ShardPosition,
+        clock: ServiceClock,
+        retention: Duration,
+    ) -> Self {
+        Self { arn, created_at, start, graph: ShardGraph::new(start, clock.served_at), retention, clock }
     }
 
-    pub(crate) fn restored(state: &StreamState, horizon: SystemTime) -> Self {
-        let mut stream = Self::new(state.arn.clone(), state.created_at, state.start, horizon);
-        for ShardState { shard, start, progress } in &state.shards {
-            stream.graph.restore(shard.clone(), *start, progress.clone());
+    /// The stream of a checkpoint that was taken at `taken_at`.
+    pub(crate) fn restored(
+        state: &StreamState,
+        taken_at: SystemTime,
+        clock: ServiceClock,
+        retention: Duration,
+    ) -> Self {
+        let mut stream = Self::new(state.arn.clone(), state.created_at, state.start, clock, retention);
+        // What is listed first now may have been there since the checkpoint.
+        stream.graph = ShardGraph::new(state.start, taken_at.min(clock.served_at));
+        for ShardState { shard, start, owed_since, progress } in &state.shards {
+            let (owed_since, progress) = (*owed_since, progress.clone());
+            stream.graph.restore(&Entry { shard, start: *start, owed_since, progress });
         }
         stream
+    }
+
+    /// Takes in a complete listing that was asked for at `since`.
+    pub(crate) fn observe(&mut self, listing: Vec<Shard>, since: Instant) -> ListingChanges {
+        self.graph.observe(listing, self.clock.time(since))
+    }
+
+    /// Whether retention may have removed records of a shard that is taken up at `now`.
+    ///
+    /// By the retention that the stream had when the job began.
+    fn may_have_lost(&self, start: &Startable, now: Instant) -> bool {
+        let horizon = self.clock.time(now).checked_sub(self.retention);
+        start.unread_since.zip(horizon).is_some_and(|(since, horizon)| since < horizon)
     }
 
     fn state(&self, name: &StreamName) -> StreamState {
         let shards = self
             .graph
             .entries()
-            .map(|(shard, start, progress)| ShardState { shard: shard.clone(), start, progress })
+            .map(|Entry { shard, start, owed_since, progress }| {
+                let shard = shard.clone();
+                ShardState { shard, start, owed_since, progress }
+            })
             .collect();
         StreamState {
             name: name.clone(),
@@ -53,6 +86,14 @@ impl JobStream {
     }
 }
 
+/// A shard that can be begun.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) start: StartShard,
+    /// What retention may have removed of it since it was to be read.
+    pub(crate) loss: Option<PossibleLoss>,
+}
+
 /// All streams of a job, by name.
 #[derive(Debug, Default)]
 pub(crate) struct JobStreams(pub(crate) BTreeMap<StreamName, JobStream>);
@@ -62,6 +103,11 @@ impl JobStreams {
         if let Some(stream) = self.0.get_mut(&shard.stream) {
             stream.graph.advance(&shard.shard, progress);
         }
+    }
+
+    /// Whether the children of a shard are known that take all of its keys.
+    pub(crate) fn knows_children_of(&self, shard: &StreamShard) -> bool {
+        self.0.get(&shard.stream).is_some_and(|stream| stream.graph.knows_children_of(&shard.shard))
     }
 
     /// Takes what the subtasks reported, and makes a checkpoint of it and of the graphs.
@@ -83,20 +129,6 @@ impl JobStreams {
         checkpoint
     }
 
-    /// Where retention may have removed unread records of a checkpoint taken at `taken_at`.
-    pub(crate) fn aged_out(&self, taken_at: SystemTime) -> Vec<PossibleLoss> {
-        let of_stream = |(name, stream): (&StreamName, &JobStream)| -> Vec<PossibleLoss> {
-            let loss = |(shard, after)| PossibleLoss {
-                shard: StreamShard { stream: name.clone(), shard },
-                after,
-                first_seen: None,
-                first_seen_at: None,
-            };
-            stream.graph.aged_out(taken_at, stream.horizon).into_iter().map(loss).collect()
-        };
-        self.0.iter().flat_map(of_stream).collect()
-    }
-
     pub(crate) fn snapshot(&self, job: &str, epoch: Epoch, taken_at: SystemTime) -> Checkpoint {
         let streams = self.0.iter().map(|(name, stream)| stream.state(name)).collect();
         Checkpoint { job: job.to_owned(), epoch, taken_at, streams, pending: Vec::new() }
@@ -106,19 +138,28 @@ impl JobStreams {
     ///
     /// A shard that is taken up waits for parents that are not finished. In a checkpoint of the consumer's own there are
     /// none; positions that a user keeps may have a child's later than its parent's.
-    pub(crate) fn ready(&self) -> impl Iterator<Item = StartShard> {
+    pub(crate) fn ready(&self, now: Instant) -> impl Iterator<Item = Ready> {
         let resumable = self.0.iter().flat_map(|(name, stream)| {
             let unfinished: BTreeSet<ShardId> = stream.graph.unfinished().map(|shard| shard.id.clone()).collect();
             let waits = move |start: &Startable| start.shard.parents().any(|parent| unfinished.contains(parent));
-            stream.graph.resumable().into_iter().filter(move |start| !waits(start)).map(move |start| (name, start))
+            let resumable = stream.graph.resumable().into_iter().filter(move |start| !waits(start));
+            resumable.map(move |start| (name, stream, start))
         });
-        let startable = self
-            .0
-            .iter()
-            .flat_map(|(name, stream)| stream.graph.startable().into_iter().map(move |start| (name, start)));
-        resumable.chain(startable).map(|(name, Startable { shard, position, states })| {
-            let id = StreamShard { stream: name.clone(), shard: shard.id.clone() };
-            StartShard { id, shard, position, states }
+        let startable = self.0.iter().flat_map(|(name, stream)| {
+            let startable = stream.graph.startable().into_iter();
+            startable.map(move |start| (name, stream, start))
+        });
+        resumable.chain(startable).map(move |(name, stream, start)| {
+            let id = StreamShard { stream: name.clone(), shard: start.shard.id.clone() };
+            let loss = stream.may_have_lost(&start, now).then(|| PossibleLoss {
+                shard: id.clone(),
+                after: start.position.last(),
+                first_seen: None,
+                first_seen_at: None,
+            });
+            let Startable { shard, position, states, .. } = start;
+            let clock = stream.clock;
+            Ready { start: StartShard { id, shard, position, states, clock }, loss }
         })
     }
 
@@ -134,7 +175,7 @@ impl JobStreams {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use kinesis_core::{HashKeyRange, SequenceNumber, Shard, from_unix_millis};
+    use kinesis_core::{HashKeyRange, SequenceNumber, from_unix_millis};
 
     fn shard(index: u64, parent: Option<u64>) -> Shard {
         Shard {
@@ -145,6 +186,20 @@ mod tests {
             starting_sequence_number: SequenceNumber::ZERO,
             ending_sequence_number: None,
         }
+    }
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    /// A stream that is read from its oldest record on since `hour`, with a retention of a day.
+    fn stream(name: &StreamName, hour: u64) -> JobStream {
+        let arn = StreamArn::new("us-east-1", "123456789012", name).unwrap();
+        let clock = ServiceClock { served_at: from_unix_millis(hour * 3_600_000), at: Instant::now() };
+        JobStream::new(arn, from_unix_millis(1), ShardPosition::TRIM_HORIZON, clock, DAY)
+    }
+
+    fn restore(stream: &mut JobStream, shard: Shard, owed_since: u64, progress: Option<ShardProgress>) {
+        let owed_since = from_unix_millis(owed_since * 3_600_000);
+        stream.graph.restore(&Entry { shard: &shard, start: ShardPosition::TRIM_HORIZON, owed_since, progress });
     }
 
     fn progress(ended: bool, state: &'static str) -> ShardProgress {
@@ -159,10 +214,9 @@ mod tests {
     fn a_shard_that_ended_behind_the_barrier_is_saved_as_it_was_at_the_barrier() {
         let name: StreamName = "orders".parse().unwrap();
         let id = StreamShard { stream: name.clone(), shard: ShardId::from_index(0) };
-        let arn = StreamArn::new("us-east-1", "123456789012", &name).unwrap();
-        let mut stream = JobStream::new(arn, from_unix_millis(1), ShardPosition::TRIM_HORIZON, from_unix_millis(0));
-        stream.graph.observe(vec![shard(0, None)]);
-        stream.graph.observe(vec![shard(0, None), shard(1, Some(0))]);
+        let mut stream = stream(&name, 0);
+        stream.observe(vec![shard(0, None)], Instant::now());
+        stream.observe(vec![shard(0, None), shard(1, Some(0))], Instant::now());
         let mut streams = JobStreams(BTreeMap::from([(name.clone(), stream)]));
         streams.advance(&id, progress(true, "final"));
         let shards = BTreeMap::from([(id, progress(false, "at the barrier"))]);
@@ -177,16 +231,32 @@ mod tests {
     #[test]
     fn a_child_that_is_further_than_its_parent_is_taken_up_when_the_parent_is_finished() {
         let name: StreamName = "orders".parse().unwrap();
-        let arn = StreamArn::new("us-east-1", "123456789012", &name).unwrap();
-        let mut stream = JobStream::new(arn, from_unix_millis(1), ShardPosition::TRIM_HORIZON, from_unix_millis(0));
-        stream.graph.restore(shard(0, None), ShardPosition::TRIM_HORIZON, Some(progress(false, "")));
-        stream.graph.restore(shard(1, Some(0)), ShardPosition::TRIM_HORIZON, Some(progress(false, "")));
-        stream.graph.restore(shard(2, Some(0)), ShardPosition::TRIM_HORIZON, None);
+        let mut stream = stream(&name, 0);
+        restore(&mut stream, shard(0, None), 0, Some(progress(false, "")));
+        restore(&mut stream, shard(1, Some(0)), 0, Some(progress(false, "")));
+        restore(&mut stream, shard(2, Some(0)), 0, None);
         let mut streams = JobStreams(BTreeMap::from([(name.clone(), stream)]));
-        let ready =
-            |streams: &JobStreams| -> Vec<u64> { streams.ready().filter_map(|start| start.shard.id.index()).collect() };
+        let ready = |streams: &JobStreams| -> Vec<u64> {
+            streams.ready(Instant::now()).filter_map(|ready| ready.start.shard.id.index()).collect()
+        };
         assert_eq!(ready(&streams), [0]);
         streams.advance(&StreamShard { stream: name, shard: ShardId::from_index(0) }, progress(true, ""));
         assert_eq!(ready(&streams), [1, 2]);
+    }
+    /// C8: the time goes on while the job runs, and a child may wait long for its parents.
+    #[tokio::test(start_paused = true)]
+    async fn what_retention_may_have_taken_of_a_shard_is_known_when_it_is_taken_up() {
+        let name: StreamName = "orders".parse().unwrap();
+        let mut stream = stream(&name, 100);
+        restore(&mut stream, shard(0, None), 70, Some(progress(false, "")));
+        restore(&mut stream, shard(1, None), 80, Some(progress(false, "")));
+        let streams = JobStreams(BTreeMap::from([(name, stream)]));
+        let losses = |streams: &JobStreams| -> Vec<_> {
+            let ready = streams.ready(Instant::now()).map(|ready| (ready.start.shard.id.index(), ready.loss.is_some()));
+            ready.collect()
+        };
+        assert_eq!(losses(&streams), [(Some(0), true), (Some(1), false)]);
+        tokio::time::advance(Duration::from_secs(5 * 3600)).await;
+        assert_eq!(losses(&streams), [(Some(0), true), (Some(1), true)]);
     }
 }

@@ -121,6 +121,7 @@ mod tests {
 
     fn positions(taken_at: u64, shards: &[(u64, Option<ShardPosition>)]) -> Positions {
         let state = |(index, position): &(u64, Option<ShardPosition>)| ShardState {
+            owed_since: from_unix_millis(0),
             shard: Shard {
                 id: ShardId::from_index(*index),
                 hash_key_range: HashKeyRange::FULL,

@@ -20,6 +20,7 @@ use crate::pacing::Pacer;
 use crate::position::ShardPosition;
 use crate::record::StreamShard;
 use crate::schema::Schema;
+use crate::service_clock::ServiceClock;
 
 mod retention;
 
@@ -62,8 +63,8 @@ pub(crate) struct PollingReader<S: Schema> {
     random: RandomStream,
     throttles: u32,
     told_tip: Option<Instant>,
-    /// The service's clock at the tip that was told last.
-    tip_clock: Option<SystemTime>,
+    /// The service's clock at the tip that was told last, or when the job began.
+    tip_clock: ServiceClock,
     out: mpsc::Sender<FromReader<S::Item>>,
 }
 
@@ -87,7 +88,7 @@ impl<S: Schema> PollingReader<S> {
             proven: None,
             throttles: 0,
             told_tip: None,
-            tip_clock: None,
+            tip_clock: start.clock,
             shared,
             out,
         }
@@ -334,13 +335,13 @@ impl<S: Schema> PollingReader<S> {
         self.out.send(FromReader::AtTip { shard, asked_at, served_at, last_arrival }).await.is_ok()
     }
 
-    /// The service's clock at a tip, as far as the tip before bears it out; nothing at the first one.
+    /// The service's clock at a tip, as far as the reply before bears it out.
     ///
     /// By the service's clock alone: a time of ours that is ahead of it would skip what arrives until then. And never by
     /// one reply alone: where the clock of a single host is ahead, the same would happen.
     fn tip_clock(&mut self, asked_at: Instant, served_at: Option<SystemTime>) -> Option<SystemTime> {
-        let before = std::mem::replace(&mut self.tip_clock, served_at);
-        let since = asked_at.saturating_duration_since(self.told_tip?);
-        Some(served_at?.min(before? + since))
+        let served_at = served_at?;
+        let before = std::mem::replace(&mut self.tip_clock, ServiceClock { served_at, at: asked_at });
+        Some(served_at.min(before.time(asked_at)))
     }
 }

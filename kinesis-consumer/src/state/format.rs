@@ -177,6 +177,7 @@ impl From<&ShardState> for ShardMessage {
             starting_sequence_number: shard.starting_sequence_number.to_string(),
             ending_sequence_number: shard.ending_sequence_number.as_ref().map(ToString::to_string),
             start: Some(state.start.into()),
+            owed_since_millis: unix_millis(state.owed_since),
             progress: state.progress.as_ref().map(|progress| ProgressMessage {
                 position: Some(progress.position.into()),
                 user_state: progress.user_state.clone(),
@@ -205,6 +206,7 @@ impl TryFrom<ShardMessage> for ShardState {
                     .transpose()?,
             },
             start: position(message.start)?,
+            owed_since: from_unix_millis(message.owed_since_millis),
             progress: message.progress.map(progress).transpose()?,
         })
     }
@@ -267,6 +269,10 @@ mod tests {
         }
     }
 
+    fn state(shard: Shard, start: ShardPosition, owed_since: u64, progress: Option<ShardProgress>) -> ShardState {
+        ShardState { shard, start, owed_since: from_unix_millis(owed_since), progress }
+    }
+
     fn progress(position: ShardPosition, user_state: &'static [u8], watermark: Option<u64>) -> Option<ShardProgress> {
         let user_state = Bytes::from_static(user_state);
         Some(ShardProgress { position, user_state, watermark: watermark.map(from_unix_millis) })
@@ -287,9 +293,9 @@ mod tests {
             created_at: from_unix_millis(1_600_000_000_123),
             start: t0,
             shards: vec![
-                ShardState { shard: shard(0, low, &[]), start: t0, progress: progress(ended, b"final", Some(77)) },
-                ShardState { shard: shard(1, high, &[]), start: t0, progress: progress(inside, b"", None) },
-                ShardState { shard: shard(2, HashKeyRange::FULL, &[0, 1]), start: horizon, progress: None },
+                state(shard(0, low, &[]), t0, 1_700_000_000_000, progress(ended, b"final", Some(77))),
+                state(shard(1, high, &[]), t0, 1_700_000_000_000, progress(inside, b"", None)),
+                state(shard(2, HashKeyRange::FULL, &[0, 1]), horizon, 1_700_000_040_000, None),
             ],
         };
         let payments = StreamState {
@@ -297,11 +303,12 @@ mod tests {
             arn: "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/payments".parse().unwrap(),
             created_at: from_unix_millis(1_650_000_000_000),
             start: horizon,
-            shards: vec![ShardState {
-                shard: shard(7, low, &[3]),
-                start: horizon,
-                progress: progress(horizon, b"\x00\xff", Some(1_700_000_049_999)),
-            }],
+            shards: vec![state(
+                shard(7, low, &[3]),
+                horizon,
+                1_700_000_000_000,
+                progress(horizon, b"\x00\xff", Some(1_700_000_049_999)),
+            )],
         };
         Checkpoint {
             job: "orders".into(),

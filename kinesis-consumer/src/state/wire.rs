@@ -50,6 +50,8 @@ pub(super) struct ShardMessage {
     pub(super) start: Option<PositionMessage>,
     #[prost(message, optional, tag = "9")]
     pub(super) progress: Option<ProgressMessage>,
+    #[prost(uint64, tag = "10")]
+    pub(super) owed_since_millis: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -14,7 +14,7 @@ use crate::workload;
 
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
 const HOUR: u64 = 3600;
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 60;
 
 /// Puts, reads, stops, crashes, reshards; and days pass, with the job away or in the middle of reading.
 async fn play(seed: u64) -> Account {
@@ -26,13 +26,11 @@ async fn play(seed: u64) -> Account {
         let span = Duration::from_secs(random.below(4));
         workload::put(&fake, randomness.stream(&format!("round {round}")), 6, span).await;
         let running = start(&mut world, &mut random);
-        let mut runs_for = Duration::from_millis(random.below(10_000));
+        let runs_for = Duration::from_millis(random.below(10_000));
         if random.below(2) == 0 {
             tokio::time::sleep(Duration::from_millis(100 + random.below(4000))).await;
             workload::put(&fake, randomness.stream(&format!("late {round}")), 6, span).await;
             fake.advance(Duration::from_secs(random.below(40 * HOUR)));
-            // Long enough for a reply: what is lost of a shard that was begun and never answered since is not seen.
-            runs_for += Duration::from_secs(2);
         }
         if random.below(3) == 0 {
             // A split of what is split already is refused, which is as good.
@@ -56,9 +54,9 @@ fn start(world: &mut World, random: &mut RandomStream) -> crate::run::Running {
         .loss(LossPolicy::Continue)
         .seed(random.next_u64())
         .parallelism(1 + random.below(3) as usize);
-    // Without a pace, so that what was read is processed: a shard of which nothing was by its checkpoint has no time in its
-    // position that could be compared with retention (docs/conformance.md, what is not seen).
-    world.start(builder.max_batch(2), Duration::from_millis(300 + random.below(3000)), Duration::ZERO)
+    // A slow processor holds up what was read: shards are begun and waited for while days pass.
+    let pace = Duration::from_millis(random.below(2) * random.below(2000));
+    world.start(builder.max_batch(2), Duration::from_millis(300 + random.below(3000)), pace)
 }
 
 /// The records that are in no state at the end.
