@@ -269,6 +269,11 @@ impl ShardGraph {
         debug_assert!(keeps_all, "the end of {id} made its hash keys fall out of {self:?}");
     }
 
+    /// Whether the last complete listing had the shard.
+    pub(crate) fn lists(&self, id: &ShardId) -> bool {
+        self.nodes.get(id).is_some_and(|node| node.absent == 0)
+    }
+
     /// Whether the children of a shard are known that take all of its keys.
     pub(crate) fn knows_children_of(&self, id: &ShardId) -> bool {
         self.children_cover(id, |_| true)

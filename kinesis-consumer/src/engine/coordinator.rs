@@ -92,6 +92,8 @@ pub(crate) struct Coordinator<S: Schema> {
     /// When each stream's last complete listing was asked for.
     listed: BTreeMap<StreamName, Instant>,
     listing: BTreeSet<StreamName>,
+    /// Shards that the service denies: when their readers were told, and what.
+    vanished: BTreeMap<StreamShard, (Instant, ConsumerError)>,
     control: watch::Receiver<Control>,
     /// How many checkpoints had been asked for when it was last looked at.
     asked: u64,
@@ -150,6 +152,7 @@ impl<S: Schema> Coordinator<S> {
             tips: BTreeMap::new(),
             listed: BTreeMap::new(),
             listing: BTreeSet::new(),
+            vanished: BTreeMap::new(),
         };
         coordinator.take_first_listings(prepared.listings)?;
         if prepared.has_new_streams {
@@ -250,6 +253,10 @@ impl<S: Schema> Coordinator<S> {
                 self.tips.insert(shard, asked_at);
                 self.end_if_drained();
             }
+            ToCoordinator::Vanished { shard, error } => {
+                self.vanished.insert(shard, (Instant::now(), error));
+                self.discover();
+            }
             ToCoordinator::Failed(error) => return Err(error),
         }
         Ok(())
@@ -324,6 +331,7 @@ impl<S: Schema> Coordinator<S> {
         match listing {
             Ok(listing) => {
                 self.observe(&stream, listing, since)?;
+                self.judge_vanished(&stream, since)?;
                 self.listed.insert(stream, since);
                 if self.control.borrow().drain.is_some_and(|drain| since < drain) {
                     // Asked for before the job was to drain: it says nothing about what there was to read by then.
@@ -357,6 +365,25 @@ impl<S: Schema> Coordinator<S> {
                 return Err(ConsumerError::ShardLost { shard });
             }
             self.give_up(shard);
+        }
+        Ok(())
+    }
+
+    /// Compares what readers were told with a listing asked for at `since`: a shard that is listed must be readable.
+    ///
+    /// One that is not has been given up by now.
+    fn judge_vanished(&mut self, stream: &StreamName, since: Instant) -> Result<(), ConsumerError> {
+        let mut is_undecided = false;
+        for (shard, (at, error)) in std::mem::take(&mut self.vanished) {
+            if &shard.stream != stream || since < at {
+                is_undecided |= &shard.stream == stream;
+                self.vanished.insert(shard, (at, error));
+            } else if self.streams.lists(&shard) {
+                return Err(error);
+            }
+        }
+        if is_undecided {
+            self.discover();
         }
         Ok(())
     }

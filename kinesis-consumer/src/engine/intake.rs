@@ -1,15 +1,19 @@
 //! What reaches a subtask, in the order in which it is taken in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use kinesis_core::Epoch;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use super::messages::{FromReader, StartShard, ToSubtask};
 use crate::reader::{PollingReader, ReaderShared};
+use crate::record::StreamShard;
 use crate::schema::{Decoded, Judged, Schema};
 
 /// How many batches may wait for a subtask; their bytes are bounded by the memory budget.
@@ -17,8 +21,15 @@ const QUEUED_BATCHES: usize = 16;
 
 /// The next thing for a subtask to do.
 pub(crate) enum Work<T> {
-    /// Nothing where the coordinator is gone.
-    Command(Option<ToSubtask>),
+    /// A shard to begin.
+    Start(Box<StartShard>),
+    /// See [`ToSubtask::Barrier`].
+    Barrier {
+        epoch: Epoch,
+        last: bool,
+    },
+    /// The coordinator is gone.
+    Over,
     Message(FromReader<T>),
     ReaderEnded(Result<(), JoinError>),
 }
@@ -34,6 +45,10 @@ pub(crate) struct Intake<S: Schema> {
     batches_in: mpsc::Sender<FromReader<Decoded<S::Item>>>,
     batches: mpsc::Receiver<FromReader<Decoded<S::Item>>>,
     commands: mpsc::UnboundedReceiver<ToSubtask>,
+    /// How the reader of each shard is told that nothing more of it is wanted.
+    abandoned: BTreeMap<StreamShard, Arc<AtomicBool>>,
+    /// The shards whose readers were told that there is no such shard.
+    vanished: BTreeSet<StreamShard>,
 }
 
 impl<S: Schema> Intake<S> {
@@ -43,29 +58,71 @@ impl<S: Schema> Intake<S> {
         commands: mpsc::UnboundedReceiver<ToSubtask>,
     ) -> Self {
         let (batches_in, batches) = mpsc::channel(QUEUED_BATCHES);
-        Self { shared, runtime, readers: JoinSet::new(), batches_in, batches, commands }
+        let (abandoned, vanished) = (BTreeMap::new(), BTreeSet::new());
+        Self { shared, runtime, readers: JoinSet::new(), batches_in, batches, commands, abandoned, vanished }
     }
 
     /// Begins to read a shard.
     pub(crate) fn read(&mut self, start: &StartShard) {
-        let reader = PollingReader::new(Arc::clone(&self.shared), start, self.batches_in.clone());
+        let abandoned = Arc::new(AtomicBool::new(false));
+        self.abandoned.insert(start.id.clone(), Arc::clone(&abandoned));
+        let reader = PollingReader::new(Arc::clone(&self.shared), start, abandoned, self.batches_in.clone());
         self.readers.spawn_on(reader.run(), &self.runtime);
     }
 
     /// Commands first, so that a barrier passes what waits in the queue.
     ///
-    /// Nothing is taken out of a queue unless it is returned.
+    /// An abandoned shard comes out as one that ended, behind what was fetched of it. Nothing is taken out of a queue
+    /// unless it is returned, or noted here.
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Work<Decoded<S::Item>>> {
-        if let Poll::Ready(command) = self.commands.poll_recv(context) {
-            return Poll::Ready(Work::Command(command));
+        while let Poll::Ready(command) = self.commands.poll_recv(context) {
+            let work = match command {
+                Some(ToSubtask::Start(start)) => Work::Start(start),
+                Some(ToSubtask::Barrier { epoch, last }) => Work::Barrier { epoch, last },
+                Some(ToSubtask::Abandon(shard)) => match self.abandon(shard) {
+                    Some(ended) => Work::Message(ended),
+                    None => continue,
+                },
+                None => Work::Over,
+            };
+            return Poll::Ready(work);
         }
         if let Poll::Ready(Some(ended)) = self.readers.poll_join_next(context) {
             return Poll::Ready(Work::ReaderEnded(ended));
         }
         match self.batches.poll_recv(context) {
-            Poll::Ready(Some(message)) => Poll::Ready(Work::Message(message)),
+            Poll::Ready(Some(message)) => Poll::Ready(Work::Message(self.noted(message))),
             // It does not close: a sender for readers to come is kept here.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Tells the reader of a shard to end it; its end at once where the reader is gone.
+    fn abandon(&mut self, shard: StreamShard) -> Option<FromReader<Decoded<S::Item>>> {
+        if self.vanished.remove(&shard) {
+            return Some(FromReader::Ended { shard });
+        }
+        if let Some(abandoned) = self.abandoned.get(&shard) {
+            abandoned.store(true, Ordering::Relaxed);
+        }
+        None
+    }
+
+    fn noted<T>(&mut self, message: FromReader<T>) -> FromReader<T> {
+        match message {
+            FromReader::Vanished { shard, error } => {
+                // Abandoned after its reader had been told.
+                if self.abandoned.remove(&shard).is_some_and(|abandoned| abandoned.load(Ordering::Relaxed)) {
+                    return FromReader::Ended { shard };
+                }
+                self.vanished.insert(shard.clone());
+                FromReader::Vanished { shard, error }
+            }
+            FromReader::Ended { shard } => {
+                self.abandoned.remove(&shard);
+                FromReader::Ended { shard }
+            }
+            message => message,
         }
     }
 

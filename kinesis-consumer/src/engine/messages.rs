@@ -29,10 +29,12 @@ pub(crate) enum FromReader<T> {
     Ended {
         shard: StreamShard,
     },
-    Failed {
+    /// The service says that there is no such shard; whether that is so, a listing tells.
+    Vanished {
         shard: StreamShard,
         error: ConsumerError,
     },
+    Failed(ConsumerError),
 }
 
 /// Items, and the position that their delivery reaches; the position moves also without items.
@@ -50,7 +52,7 @@ pub(crate) struct Delivery<T> {
 #[derive(Debug)]
 pub(crate) enum ToSubtask {
     Start(Box<StartShard>),
-    /// What is left of the shard is lost, which was accepted: it ends where it is.
+    /// What is left of the shard is lost, which was accepted: it ends behind what was fetched of it.
     Abandon(StreamShard),
     /// What was taken in so far belongs to `epoch`; after the `last` barrier nothing more is processed.
     Barrier {
@@ -76,5 +78,6 @@ pub(crate) enum ToCoordinator {
     Acknowledged { subtask: usize, epoch: Epoch, shards: Vec<(StreamShard, ShardProgress)> },
     Ended { shard: StreamShard, progress: ShardProgress },
     AtTip { shard: StreamShard, asked_at: Instant },
+    Vanished { shard: StreamShard, error: ConsumerError },
     Failed(ConsumerError),
 }

@@ -105,6 +105,11 @@ impl JobStreams {
         }
     }
 
+    /// Whether the last complete listing had the shard.
+    pub(crate) fn lists(&self, shard: &StreamShard) -> bool {
+        self.0.get(&shard.stream).is_some_and(|stream| stream.graph.lists(&shard.shard))
+    }
+
     /// Whether the children of a shard are known that take all of its keys.
     pub(crate) fn knows_children_of(&self, shard: &StreamShard) -> bool {
         self.0.get(&shard.stream).is_some_and(|stream| stream.graph.knows_children_of(&shard.shard))

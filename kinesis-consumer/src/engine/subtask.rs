@@ -7,7 +7,7 @@ use kinesis_core::{Epoch, HashKeyRange};
 use tokio::sync::mpsc;
 
 use super::intake::{Intake, Work};
-use super::messages::{Delivery, FromReader, StartShard, ToCoordinator, ToSubtask};
+use super::messages::{Delivery, FromReader, StartShard, ToCoordinator};
 use super::refusals::settle;
 use crate::error::ConsumerError;
 use crate::events::ConsumerEvent;
@@ -64,10 +64,9 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
     pub(crate) async fn run(mut self) {
         loop {
             let done = match self.intake.next().await {
-                Work::Command(Some(ToSubtask::Start(start))) => self.start(*start).map(|()| false),
-                Work::Command(Some(ToSubtask::Abandon(shard))) => self.end(shard).await.map(|()| false),
-                Work::Command(Some(ToSubtask::Barrier { epoch, last })) => self.barrier(epoch).map(|()| last),
-                Work::Command(None) => return,
+                Work::Start(start) => self.start(*start).map(|()| false),
+                Work::Barrier { epoch, last } => self.barrier(epoch).map(|()| last),
+                Work::Over => return,
                 Work::Message(message) => self.take_in(message).await.map(|()| false),
                 Work::ReaderEnded(Ok(())) => Ok(false),
                 Work::ReaderEnded(Err(_)) => {
@@ -124,14 +123,11 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
                 Ok(())
             }
             FromReader::Ended { shard } => self.end(shard).await,
-            // Of a shard that was abandoned, nothing more is expected.
-            FromReader::Failed { shard, error } => {
-                if self.shards.contains_key(&shard) {
-                    Err(error)
-                } else {
-                    Ok(())
-                }
+            FromReader::Vanished { shard, error } => {
+                self.tell(ToCoordinator::Vanished { shard, error });
+                Ok(())
             }
+            FromReader::Failed(error) => Err(error),
         }
     }
 

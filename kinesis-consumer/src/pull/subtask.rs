@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use super::Positions;
 use super::outcome::{JobTask, Outcome, cause_of};
 use crate::engine::intake::{Intake, Work};
-use crate::engine::messages::{Delivery, FromReader, StartShard, ToCoordinator, ToSubtask};
+use crate::engine::messages::{Delivery, FromReader, StartShard, ToCoordinator};
 use crate::engine::refusals::settle;
 use crate::error::ConsumerError;
 use crate::events::ConsumerEvent;
@@ -146,16 +146,15 @@ impl<S: Schema> Subtask<S> {
                 return Poll::Ready(Ok(Some(batch)));
             }
             match ready!(self.intake.poll_next(context)) {
-                Work::Command(Some(ToSubtask::Start(start))) => self.start(&start),
-                Work::Command(Some(ToSubtask::Abandon(shard))) => self.end_shard(shard),
-                Work::Command(Some(ToSubtask::Barrier { epoch, last })) => {
+                Work::Start(start) => self.start(&start),
+                Work::Barrier { epoch, last } => {
                     let (subtask, shards) = (self.index, self.progress());
                     self.tell(ToCoordinator::Acknowledged { subtask, epoch, shards });
                     if last {
                         return Poll::Ready(Ok(None));
                     }
                 }
-                Work::Command(None) => return Poll::Ready(self.shared.outcome.get().map(|()| None)),
+                Work::Over => return Poll::Ready(self.shared.outcome.get().map(|()| None)),
                 Work::Message(message) => self.take_in(message)?,
                 Work::ReaderEnded(Ok(())) => {}
                 Work::ReaderEnded(Err(_)) => {
@@ -210,31 +209,20 @@ impl<S: Schema> Subtask<S> {
                 self.tell(ToCoordinator::AtTip { shard, asked_at });
             }
             FromReader::Ended { shard } => self.end_shard(shard),
-            FromReader::Failed { shard, error } => {
-                if self.is_open(&shard) {
-                    return Err(error);
-                }
-            }
+            FromReader::Vanished { shard, error } => self.tell(ToCoordinator::Vanished { shard, error }),
+            FromReader::Failed(error) => return Err(error),
         }
         Ok(())
     }
 
     fn take_in_hand(&mut self, delivery: Delivery<Decoded<S::Item>>) {
         let Delivery { shard, items, position, behind_latest, _memory: memory } = delivery;
-        // Of a shard that was abandoned, nothing more is expected.
-        if !self.is_open(&shard) {
-            return;
-        }
         let Judgement { items, refusals } = Judgement::of(items);
         let settling = refusals.map(|refusals| -> BoxFuture<'static, _> {
             Box::pin(settle(Arc::clone(&self.shared.readers), shard.clone(), refusals))
         });
         let batch = Batch { shard, items, behind_latest };
         self.in_hand = Some(InHand { batch, position, memory, settling });
-    }
-
-    fn is_open(&self, shard: &StreamShard) -> bool {
-        self.positions.get(shard).is_some_and(|position| !position.is_ended())
     }
 
     /// All of the shard was handed out, and more was asked for: its children may begin.

@@ -1,6 +1,7 @@
 //! Reads a shard by GetRecords.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
@@ -36,6 +37,10 @@ fn record_bytes(record: &SdkRecord) -> usize {
     record.data.as_ref().len() + record.partition_key.as_ref().map_or(0, String::len)
 }
 
+fn is_about_a_missing_shard(error: &ConsumerError) -> bool {
+    matches!(error, ConsumerError::Request(error) if error.kind() == RequestErrorKind::NotFound)
+}
+
 enum Next {
     Poll,
     ShardEnded,
@@ -63,6 +68,8 @@ pub(crate) struct PollingReader<S: Schema> {
     random: RandomStream,
     throttles: u32,
     told_tip: Option<Instant>,
+    /// Nothing more of the shard is wanted: what is left of it is lost.
+    abandoned: Arc<AtomicBool>,
     /// The service's clock at the tip that was told last, or when the job began.
     tip_clock: ServiceClock,
     out: mpsc::Sender<FromReader<S::Item>>,
@@ -72,6 +79,7 @@ impl<S: Schema> PollingReader<S> {
     pub(crate) fn new(
         shared: Arc<ReaderShared<S>>,
         start: &StartShard,
+        abandoned: Arc<AtomicBool>,
         out: mpsc::Sender<FromReader<S::Item>>,
     ) -> Self {
         let range = start.shard.hash_key_range;
@@ -88,25 +96,34 @@ impl<S: Schema> PollingReader<S> {
             proven: None,
             throttles: 0,
             told_tip: None,
+            abandoned,
             tip_clock: start.clock,
             shared,
             out,
         }
     }
 
-    /// Reads until the shard ends, an error cannot be retried, or nobody listens.
+    /// Reads until the shard ends or is abandoned, an error cannot be retried, or nobody listens.
     pub(crate) async fn run(mut self) {
         loop {
-            let message = match self.cycle().await {
+            let next = if self.is_abandoned() { Ok(Next::ShardEnded) } else { self.cycle().await };
+            let shard = self.id.clone();
+            let message = match next {
                 Ok(Next::Poll) => continue,
                 Ok(Next::Stopped) => return,
-                Ok(Next::ShardEnded) => FromReader::Ended { shard: self.id.clone() },
-                Err(error) => FromReader::Failed { shard: self.id.clone(), error },
+                Ok(Next::ShardEnded) => FromReader::Ended { shard },
+                Err(_) if self.is_abandoned() => FromReader::Ended { shard },
+                Err(error) if is_about_a_missing_shard(&error) => FromReader::Vanished { shard, error },
+                Err(error) => FromReader::Failed(error),
             };
             // A closed channel means that the job is over already.
             let _ = self.out.send(message).await;
             return;
         }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
     }
 
     async fn cycle(&mut self) -> Result<Next, ConsumerError> {

@@ -284,3 +284,54 @@ async fn a_listing_that_fails_or_is_cut_short_changes_nothing() {
     running.drain().await.unwrap();
     assert_eq!(world.seen.sorted(), texts(0..20));
 }
+
+/// A job whose first shard was split, and left the stream with its records while the job was at work.
+async fn overtaken(policy: LossPolicy, pace: Duration) -> (World, crate::support::Running) {
+    let mut world = World::new(1);
+    world.pace = pace;
+    world.put_many(0..40).await;
+    let running = world.start(world.consumer().loss(policy).max_batch(1));
+    world.wait_for(1).await;
+    world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    world.fake.advance(Duration::from_secs(2 * 24 * 3600));
+    world.put_many(40..50).await;
+    (world, running)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_fetched_of_a_lost_shard_is_processed_before_its_end() {
+    // C8, F14: more than the queue of a subtask holds is waiting when the listing no longer has the shard.
+    let (world, running) = overtaken(LossPolicy::Continue, Duration::from_secs(2)).await;
+    running.drain().await.unwrap();
+    assert_eq!(world.seen.sorted(), texts(0..50));
+    assert_eq!(world.saved(), texts(0..50));
+    let events = world.events();
+    let lost = events.iter().filter(|event| matches!(event, ConsumerEvent::ShardLost { .. })).count();
+    let ended = |event: &&ConsumerEvent| matches!(event, ConsumerEvent::ShardEnded { .. });
+    assert_eq!((lost, events.iter().filter(ended).count()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_vanishes_under_its_reader_is_lost_and_not_an_error_of_a_call() {
+    // The reader may be told before the listing is: what it was told is put to the listing.
+    let (world, running) = overtaken(LossPolicy::Continue, Duration::ZERO).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    running.drain().await.unwrap();
+    assert!(world.events().iter().any(|event| matches!(event, ConsumerEvent::ShardLost { .. })));
+    assert_eq!(world.seen.sorted(), texts(0..50));
+
+    let (_world, running) = overtaken(LossPolicy::Fail, Duration::ZERO).await;
+    let error = running.drain().await.unwrap_err();
+    assert!(matches!(error, ConsumerError::ShardLost { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_is_listed_and_cannot_be_read_fails_the_job() {
+    let world = World::new(2);
+    let not_found = Fault::Error { code: "ResourceNotFoundException".into(), message: "no".into(), status: 400 };
+    world.fake.inject(FaultRule::on(Operation::GetRecords).fault(not_found).always());
+    let error = fails(&world).await;
+    let (kind, attempts, text) = request_kind(&error);
+    assert_eq!((kind, attempts), (RequestErrorKind::NotFound, 1));
+    assert!(text.contains("GetRecords"), "{text}");
+}
