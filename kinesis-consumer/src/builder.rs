@@ -318,6 +318,8 @@ impl<S: Schema> ConsumerBuilder<S> {
         ReaderSettings {
             pacing: PacingLimits {
                 interval: self.config.get_records_interval(),
+                rest_after_none: self.config.empty_fetch_interval().unwrap_or_default(),
+                rest_after_some: self.config.nonempty_fetch_interval().unwrap_or_default(),
                 bytes_per_second: SHARD_BYTES_PER_SECOND,
                 max_records: self.config.get_records_limit(),
                 adaptive: self.config.adaptive_reads(),

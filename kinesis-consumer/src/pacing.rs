@@ -9,6 +9,10 @@ use tokio::time::Instant;
 pub(crate) struct PacingLimits {
     /// The wait from one call to the next.
     pub(crate) interval: Duration,
+    /// The wait from a reply without records to the next call, if that is longer.
+    pub(crate) rest_after_none: Duration,
+    /// The wait from a reply with records to the next call, if that is longer.
+    pub(crate) rest_after_some: Duration,
     /// Bytes per second; the service allows 2 MB/s per shard (AWS quota page).
     pub(crate) bytes_per_second: f64,
     /// The most records asked for in a call, 1 to 10,000.
@@ -59,7 +63,8 @@ impl Pacer {
         let saved = if bytes as f64 > self.limits.bytes_per_second { 0.0 } else { self.limits.bytes_per_second };
         self.budget = refilled.min(saved) - bytes as f64;
         self.refilled_at = Some(now);
-        self.next_call = Some(called + self.limits.interval);
+        let rest = if bytes == 0 { self.limits.rest_after_none } else { self.limits.rest_after_some };
+        self.next_call = Some((called + self.limits.interval).max(now + rest));
         if self.limits.adaptive && user_records > 0 {
             self.max_records = self.adapted(bytes / user_records, now.saturating_duration_since(called));
         }
@@ -84,6 +89,8 @@ mod tests {
 
     const LIMITS: PacingLimits = PacingLimits {
         interval: Duration::from_millis(200),
+        rest_after_none: Duration::ZERO,
+        rest_after_some: Duration::ZERO,
         bytes_per_second: 2_097_152.0,
         max_records: 10_000,
         adaptive: false,
@@ -98,6 +105,21 @@ mod tests {
         assert_eq!(pacer.next_call(start), start + Duration::from_millis(200));
         let late = start + Duration::from_secs(5);
         assert_eq!(pacer.next_call(late), late, "an interval that has passed is not waited for again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rest_counts_from_the_reply_and_the_interval_from_the_call() {
+        let rests = (Duration::from_millis(1000), Duration::from_millis(10));
+        let limits = PacingLimits { rest_after_none: rests.0, rest_after_some: rests.1, ..LIMITS };
+        let start = Instant::now();
+        let replied = |after: u64, bytes| {
+            let mut pacer = Pacer::new(limits);
+            pacer.on_reply(start, start + Duration::from_millis(after), bytes, usize::from(bytes > 0));
+            pacer.next_call(start) - start
+        };
+        assert_eq!(replied(30, 0), Duration::from_millis(1030));
+        assert_eq!(replied(30, 7), Duration::from_millis(200));
+        assert_eq!(replied(195, 7), Duration::from_millis(205));
     }
 
     #[tokio::test(start_paused = true)]

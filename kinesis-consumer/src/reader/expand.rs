@@ -224,7 +224,14 @@ mod tests {
     fn settings(foreign_members: ForeignMembers, max_batch: usize) -> ReaderSettings {
         let retry = RetryPolicy { max_retries: 0, backoff: Backoff::new(Duration::ZERO, Duration::ZERO, 1.0) };
         ReaderSettings {
-            pacing: PacingLimits { interval: Duration::ZERO, bytes_per_second: 1.0, max_records: 1, adaptive: false },
+            pacing: PacingLimits {
+                interval: Duration::ZERO,
+                rest_after_none: Duration::ZERO,
+                rest_after_some: Duration::ZERO,
+                bytes_per_second: 1.0,
+                max_records: 1,
+                adaptive: false,
+            },
             get_records: retry,
             get_iterator: retry,
             foreign_members,

@@ -267,6 +267,25 @@ async fn a_missing_permission_fails_the_job_with_its_cause() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_cannot_be_used_fails_the_job_by_its_name_and_one_that_is_throttled_does_not() {
+    for code in ["KMSDisabledException", "KMSAccessDeniedException", "KMSInvalidStateException", "KMSNotFoundException"]
+    {
+        let world = World::new(1);
+        let refused = Fault::Error { code: code.into(), message: "the key orders-key".into(), status: 400 };
+        world.fake.inject(FaultRule::on(Operation::GetRecords).fault(refused).always());
+        let (kind, attempts, text) = request_kind(&fails(&world).await);
+        assert_eq!((kind, attempts), (RequestErrorKind::Kms, 1), "{code}");
+        assert!(text.contains("orders/shardId-000000000000") && text.contains(code), "{text}");
+    }
+    let world = World::new(1);
+    world.put_many(0..5).await;
+    let throttled = Fault::Error { code: "KMSThrottlingException".into(), message: "slow".into(), status: 400 };
+    world.fake.inject(FaultRule::on(Operation::GetRecords).fault(throttled).times(20));
+    world.drain().await;
+    assert_eq!(world.seen.sorted(), texts(0..5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_listing_that_fails_or_is_cut_short_changes_nothing() {
     // F8: an expired token in the middle of a listing, and a service that has no time for another.
     let world = World::new(2);

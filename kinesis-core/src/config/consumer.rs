@@ -194,12 +194,12 @@ impl ConsumerConfig {
         &self.event_time
     }
 
-    /// How long a shard rests after a reply without records, where that is set; no effect in this version.
+    /// How long a shard rests after a reply without records, where that is set; its interval holds besides.
     pub const fn empty_fetch_interval(&self) -> Option<Duration> {
         self.empty_fetch_interval
     }
 
-    /// How long a shard rests after a reply with records, where that is set; no effect in this version.
+    /// How long a shard rests after a reply with records, where that is set; its interval holds besides.
     pub const fn nonempty_fetch_interval(&self) -> Option<Duration> {
         self.nonempty_fetch_interval
     }

@@ -37,14 +37,14 @@ pub const READER_TYPE: &str = "source.reader.type";
 
 /// How long a shard rests after a reply without records.
 ///
-/// A duration from 0; the reference's default is 250 ms, here it is none. Judged and carried; no effect in this version,
-/// where `flink.shard.getrecords.intervalmillis` paces all calls.
+/// A duration from 0, counted from the reply; the reference's default is 250 ms, here it is none. Calls are at least
+/// `flink.shard.getrecords.intervalmillis` apart all the same.
 pub const READER_EMPTY_RECORDS_FETCH_INTERVAL: &str = "source.reader.empty-records-fetch-interval";
 
 /// How long a shard rests after a reply with records.
 ///
-/// A duration from 0; the reference's default is 0, here it is none. Judged and carried; no effect in this version, where
-/// `flink.shard.getrecords.intervalmillis` paces all calls.
+/// A duration from 0, counted from the reply; the reference's default is 0, here it is none. Calls are at least
+/// `flink.shard.getrecords.intervalmillis` apart all the same.
 pub const READER_NON_EMPTY_RECORDS_FETCH_INTERVAL: &str = "source.reader.nonempty-records-fetch-interval";
 
 /// Who registers the fan-out consumer: `JOB_MANAGED` or `SELF_MANAGED`.

@@ -97,13 +97,14 @@ impl ConsumerConfigBuilder {
         self
     }
 
-    /// Sets how long a shard rests after a reply without records; no effect in this version.
+    /// Sets how long a shard rests after a reply without records, if that is longer than its interval; by default not at
+    /// all.
     pub fn empty_fetch_interval(mut self, interval: Duration) -> Self {
         self.config.empty_fetch_interval = Some(interval);
         self
     }
 
-    /// Sets how long a shard rests after a reply with records; no effect in this version.
+    /// Sets how long a shard rests after a reply with records, if that is longer than its interval; by default not at all.
     pub fn nonempty_fetch_interval(mut self, interval: Duration) -> Self {
         self.config.nonempty_fetch_interval = Some(interval);
         self

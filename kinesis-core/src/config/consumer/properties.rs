@@ -51,7 +51,7 @@ const RETRY_STRATEGY: RetryStrategyKeys = RetryStrategyKeys {
 };
 
 /// How keys start that this version reads and judges but does not act on: those of fan-out, event time and empty reads.
-const WITHOUT_EFFECT: [&str; 11] = [
+const WITHOUT_EFFECT: [&str; 9] = [
     "flink.stream.efo.",
     "flink.stream.describestreamconsumer.",
     "flink.stream.registerstreamconsumer.",
@@ -61,8 +61,6 @@ const WITHOUT_EFFECT: [&str; 11] = [
     keys::SHARD_IDLE_INTERVAL_MILLIS,
     "flink.watermark.",
     "source.efo.",
-    source::READER_EMPTY_RECORDS_FETCH_INTERVAL,
-    source::READER_NON_EMPTY_RECORDS_FETCH_INTERVAL,
 ];
 
 impl ConsumerConfig {
@@ -261,7 +259,7 @@ mod tests {
             .map(|(key, _)| *key)
             .chain(["flink.stream.efo.consumerarn.orders", "flink.shard.consumer.error.recoverable[0].exception"])
         {
-            let is_later = ["efo", "streamconsumer", "subscribetoshard", "recoverable", "idle", "watermark", "-fetch-"]
+            let is_later = ["efo", "streamconsumer", "subscribetoshard", "recoverable", "idle", "watermark"]
                 .iter()
                 .any(|word| key.contains(word));
             let at_timestamp = (keys::STREAM_INITIAL_POSITION, "AT_TIMESTAMP");
