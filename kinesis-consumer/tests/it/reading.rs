@@ -154,3 +154,15 @@ async fn journal_of_a_run() -> String {
     world.start(world.consumer().parallelism(3)).drain().await.unwrap();
     format!("{:#?}", world.fake.journal())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_of_several_pages_is_read_whole() {
+    let world = World::new(1200);
+    world.put_many(0..30).await;
+    world.drain().await;
+    let started = |event: &&ConsumerEvent| matches!(event, ConsumerEvent::ShardStarted { .. });
+    assert_eq!(world.events().iter().filter(started).count(), 1200);
+    assert_eq!(world.seen.sorted(), texts(0..30));
+    // A thousand shards are a page: two calls for the start, two for the drain.
+    assert_eq!(world.fake.call_counts()[&Operation::ListShards].calls, 4);
+}
