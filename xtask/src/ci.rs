@@ -33,7 +33,7 @@ fn steps() -> Vec<Step> {
             "docs",
             Action::cargo(&["doc", "--locked", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
         ),
-        Step::new("packages", Action::cargo(&package_check::ARGS)),
+        Step::new("packages", Action::Check("cargo xtask package-check", package_check::check)),
         Step::new("downstream", Action::Check("cargo xtask downstream", downstream::check)),
     ]
 }
