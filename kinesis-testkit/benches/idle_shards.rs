@@ -15,12 +15,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use clap::{Parser, Subcommand};
-use kinesis_consumer::{
-    Batch, BoxError, ConsumerEvent, KinesisConsumer, MemoryStore, Processor, RawRecords, Record, SavedState,
-};
+use kinesis_consumer::{Batch, BoxError, ConsumerEvent, KinesisConsumer, MemoryStore, RawRecords, Record, Stateless};
 use kinesis_core::{AwsConfig, ConsumerConfig, CredentialsSource, KinesisClient, StartingPosition};
 use kinesis_testkit::{CallCounts, FakeKinesis, Limits, Operation, Server};
 use tokio::sync::mpsc;
@@ -205,23 +201,8 @@ async fn serve(shards: u32) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-struct Nothing;
-
-#[async_trait]
-impl Processor<Record> for Nothing {
-    type Output = ();
-
-    async fn process(&mut self, _batch: Batch<Record>, _output: &mut Vec<()>) -> Result<(), BoxError> {
-        Ok(())
-    }
-
-    fn snapshot(&self) -> Result<Bytes, BoxError> {
-        Ok(Bytes::new())
-    }
-
-    fn restore(&mut self, _states: &[SavedState]) -> Result<(), BoxError> {
-        Ok(())
-    }
+fn nothing(_: Batch<Record>) -> Result<Vec<()>, BoxError> {
+    Ok(Vec::new())
 }
 
 async fn consume(endpoint: &str, interval: Duration, intervals: usize) -> Result<(), Box<dyn Error>> {
@@ -246,7 +227,7 @@ async fn consume(endpoint: &str, interval: Duration, intervals: usize) -> Result
         .build()?;
     let began = tokio::time::Instant::now();
     let handle = consumer.handle();
-    let job = tokio::spawn(async move { consumer.run(|_shard| Nothing).await });
+    let job = tokio::spawn(async move { consumer.run(|_shard| Stateless(nothing)).await });
     pass(&mut checkpoints, WARM_UP).await?;
     let before = cpu_time()?;
     pass(&mut checkpoints, intervals).await?;

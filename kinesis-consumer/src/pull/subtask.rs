@@ -104,7 +104,8 @@ impl<S: Schema> Subtask<S> {
     /// How far was read: all that was handed out, and nothing else.
     ///
     /// Keep it in the transaction that keeps the results of the batches up to the last one. Also good before the first
-    /// batch, where it fixes a start at LATEST, and after the end.
+    /// batch, where it fixes a start at LATEST, and after the end. It holds every shard of the job, and costs as much: take
+    /// one per transaction, not per record.
     pub fn snapshot(&self) -> Positions {
         let mut checkpoint = Checkpoint::clone(&self.shared.lineage.borrow());
         checkpoint.taken_at = self.shared.readers.clock.now();

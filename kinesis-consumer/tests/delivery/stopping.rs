@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use kinesis_consumer::{Batch, BoxError, ConsumerError, MemoryStore, Processor, Record, SavedState, Schema, Utf8};
+use kinesis_consumer::{
+    Batch, BoxError, ConsumerError, MemoryStore, Processor, Record, SavedState, Schema, Stateless, Utf8,
+};
 use kinesis_testkit::testing::assert_exactly_once;
 use parking_lot::Mutex;
 
@@ -191,24 +193,8 @@ async fn a_drained_processor_has_seen_all_that_was_stored_before() {
     assert_eq!(again.iter().find(|asked| matches!(asked, Asked::Begun(_))), None);
 }
 
-/// Does nothing, and has no state.
-struct Idle;
-
-#[async_trait]
-impl Processor<String> for Idle {
-    type Output = ();
-
-    async fn process(&mut self, _batch: Batch<String>, _output: &mut Vec<()>) -> Result<(), BoxError> {
-        Ok(())
-    }
-
-    fn snapshot(&self) -> Result<Bytes, BoxError> {
-        Ok(Bytes::new())
-    }
-
-    fn restore(&mut self, _states: &[SavedState]) -> Result<(), BoxError> {
-        Ok(())
-    }
+fn nothing(_: Batch<String>) -> Result<Vec<()>, BoxError> {
+    Ok(Vec::new())
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,11 +220,12 @@ async fn the_last_checkpoint_waits_for_the_dead_letter_hook() {
     };
     // It fails first: the checkpoints taken meanwhile must not have passed the record.
     let failing = consumer(true);
-    let error = tokio::time::timeout(Duration::from_secs(60), failing.run(|_| Idle)).await.unwrap().unwrap_err();
+    let error =
+        tokio::time::timeout(Duration::from_secs(60), failing.run(|_| Stateless(nothing))).await.unwrap().unwrap_err();
     assert!(matches!(error, ConsumerError::DeadLetter { .. }), "{error:?}");
     let good = consumer(false);
     let handle = good.handle();
-    let running = tokio::spawn(async move { good.run(|_| Idle).await });
+    let running = tokio::spawn(async move { good.run(|_| Stateless(nothing)).await });
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(*taken.lock(), 0, "the hook is at work");
     handle.stop();
@@ -246,5 +233,5 @@ async fn the_last_checkpoint_waits_for_the_dead_letter_hook() {
     assert_eq!(*taken.lock(), 1);
     let last = consumer(true);
     last.handle().drain();
-    last.run(|_| Idle).await.unwrap();
+    last.run(|_| Stateless(nothing)).await.unwrap();
 }

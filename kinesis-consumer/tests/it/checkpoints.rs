@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use kinesis_consumer::{
     Batch, BoxError, Checkpoint, CheckpointStore, ConsumerError, ConsumerEvent, Incarnation, MemoryStore, OpenedJob,
-    Processor, SavedState, StoreError, Utf8,
+    Stateless, StoreError, Utf8,
 };
 use kinesis_core::Epoch;
 use parking_lot::Mutex;
@@ -139,30 +138,14 @@ async fn a_checkpoint_asked_for_before_the_run_is_taken() {
     let hour = Duration::from_secs(3600);
     let consumer = world.consumer().checkpoints(world.store.clone(), hour).schema(Utf8).build().unwrap();
     consumer.handle().checkpoint();
-    let running = tokio::spawn(async move { consumer.run(|_| Idle).await });
+    let running = tokio::spawn(async move { consumer.run(|_| Stateless(nothing)).await });
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(world.saved_epoch().await, Some(Epoch(1)));
     running.abort();
 }
 
-/// Does nothing, and has no state.
-struct Idle;
-
-#[async_trait]
-impl Processor<String> for Idle {
-    type Output = ();
-
-    async fn process(&mut self, _batch: Batch<String>, _output: &mut Vec<()>) -> Result<(), BoxError> {
-        Ok(())
-    }
-
-    fn snapshot(&self) -> Result<Bytes, BoxError> {
-        Ok(Bytes::new())
-    }
-
-    fn restore(&mut self, _states: &[SavedState]) -> Result<(), BoxError> {
-        Ok(())
-    }
+fn nothing(_: Batch<String>) -> Result<Vec<()>, BoxError> {
+    Ok(Vec::new())
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Java's `.properties` files, as `java.util.Properties.load` reads them.
 //!
-//! Written here because the crate for it needs a regular-expression engine and a table of encodings, in a crate that the
-//! aggregation format depends on.
+//! Written here because the crate for it, java-properties 2.0, drops an entry without a word where the file ends in a
+//! backslash, and refuses surrogate pairs (both are cases below).
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use kinesis_consumer::{Batch, BoxError, KinesisConsumer, MemoryStore, Processor, RawRecords, Record, SavedState};
+use kinesis_consumer::{Batch, BoxError, KinesisConsumer, MemoryStore, RawRecords, Record, Stateless};
 use kinesis_core::{ClientOptions, ConsumerConfig, KinesisClient, StartingPosition};
 use kinesis_producer::{KinesisProducer, UserRecord};
 use kinesis_testkit::FakeKinesis;
@@ -26,23 +24,8 @@ fn called(fake: &FakeKinesis, from: usize) -> BTreeSet<String> {
     journal.calls[from..].iter().map(|call| call.operation.to_string()).collect()
 }
 
-struct Nothing;
-
-#[async_trait]
-impl Processor<Record> for Nothing {
-    type Output = ();
-
-    async fn process(&mut self, _batch: Batch<Record>, _output: &mut Vec<()>) -> Result<(), BoxError> {
-        Ok(())
-    }
-
-    fn snapshot(&self) -> Result<Bytes, BoxError> {
-        Ok(Bytes::new())
-    }
-
-    fn restore(&mut self, _states: &[SavedState]) -> Result<(), BoxError> {
-        Ok(())
-    }
+fn nothing(_: Batch<Record>) -> Result<Vec<()>, BoxError> {
+    Ok(Vec::new())
 }
 
 async fn consume(fake: &FakeKinesis, store: &MemoryStore) {
@@ -56,7 +39,7 @@ async fn consume(fake: &FakeKinesis, store: &MemoryStore) {
         .build()
         .unwrap();
     consumer.handle().drain();
-    consumer.run(|_shard| Nothing).await.unwrap();
+    consumer.run(|_shard| Stateless(nothing)).await.unwrap();
 }
 
 async fn produce(fake: &FakeKinesis) {
