@@ -5,9 +5,12 @@ use std::fmt::Write;
 use bytes::Bytes;
 use kinesis_core::HashKey;
 use prost::encoding::{encode_varint, encoded_len_varint};
+use thiserror::Error;
 
 use crate::frame::{FRAME_OVERHEAD_BYTES, MAGIC, digest};
-use crate::string_table::StringTable;
+use crate::string_table::{Probe, StringTable};
+use crate::tag::Tag;
+use crate::user_record::UserRecord;
 
 /// The partition key that the KPL gives to an aggregate of two or more members.
 ///
@@ -19,12 +22,31 @@ const RECORDS: u8 = 3 << 3 | 2;
 const PARTITION_KEY_INDEX: u8 = 1 << 3;
 const EXPLICIT_HASH_KEY_INDEX: u8 = 2 << 3;
 const DATA: u8 = 3 << 3 | 2;
+const TAGS: u8 = 4 << 3 | 2;
+const TAG_KEY: u8 = 1 << 3 | 2;
+const TAG_VALUE: u8 = 2 << 3 | 2;
+
+/// A record that was not added because the aggregate would be larger than allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "aggregate full: with the record it would have {size_bytes} bytes, the limit is {limit_bytes}; finish it first"
+)]
+#[non_exhaustive]
+pub struct AggregateFull {
+    /// The exact size that the aggregate would have had.
+    pub size_bytes: usize,
+    /// The limit that was given.
+    pub limit_bytes: usize,
+}
 
 /// Packs records into one aggregate, with an exact size at every step.
 ///
 /// Keys and explicit hash keys stand in tables, each text once, in the order of their first use; only explicit hash
 /// keys that were given are written. All members should belong to one shard: readers that follow the KCL drop an
 /// aggregate whole if one member is outside the range of the shard it is read from.
+/// [`RangeAggregator`](crate::RangeAggregator) sees to that; this type does not.
+///
+/// Adding a record takes the time of copying it, however many were added before.
 #[derive(Clone, Debug)]
 pub struct AggregateBuilder {
     partition_keys: StringTable,
@@ -33,6 +55,17 @@ pub struct AggregateBuilder {
     len: usize,
     /// The decimal of the explicit hash key at hand, kept for its memory.
     decimal: String,
+}
+
+/// What a record would become.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    key: Probe,
+    explicit: Option<Probe>,
+    /// The encoded record, without its own key and length.
+    record_bytes: usize,
+    /// The aggregate with the record.
+    size_bytes: usize,
 }
 
 impl Default for AggregateBuilder {
@@ -71,42 +104,39 @@ impl AggregateBuilder {
             + self.records.len()
     }
 
-    /// The exact size after a record of that key and of `data_bytes` would be added.
+    /// The exact size after a record of that key and of `data_bytes` would be added, without tags.
     pub fn size_with(&mut self, partition_key: &str, explicit_hash_key: Option<HashKey>, data_bytes: usize) -> usize {
-        let (key_index, key_bytes) = self.partition_keys.probe(partition_key);
-        let explicit = explicit_hash_key.map(|key| {
-            write_decimal(&mut self.decimal, key);
-            self.explicit_hash_keys.probe(&self.decimal)
-        });
-        let record = record_len(key_index, explicit.map(|(index, _)| index), data_bytes);
-        self.size_bytes()
-            + key_bytes
-            + explicit.map_or(0, |(_, bytes)| bytes)
-            + 1
-            + encoded_len_varint(record as u64)
-            + record
+        self.measure(partition_key, explicit_hash_key, data_bytes, &[]).size_bytes
     }
 
-    /// Adds a record as the next member.
+    /// The exact size after that record would be added, with its tags.
+    pub fn size_with_record(&mut self, record: &UserRecord<'_>) -> usize {
+        self.measure_record(record).size_bytes
+    }
+
+    /// Adds a record as the next member, without tags and whatever the size comes to.
     pub fn add(&mut self, partition_key: &str, explicit_hash_key: Option<HashKey>, data: &[u8]) {
-        let key_index = self.partition_keys.insert(partition_key);
-        let explicit_index = explicit_hash_key.map(|key| {
-            write_decimal(&mut self.decimal, key);
-            self.explicit_hash_keys.insert(&self.decimal)
-        });
-        let out = &mut self.records;
-        out.push(RECORDS);
-        encode_varint(record_len(key_index, explicit_index, data.len()) as u64, out);
-        out.push(PARTITION_KEY_INDEX);
-        encode_varint(key_index, out);
-        if let Some(index) = explicit_index {
-            out.push(EXPLICIT_HASH_KEY_INDEX);
-            encode_varint(index, out);
+        self.add_record(&UserRecord { partition_key, explicit_hash_key, data, tags: &[] });
+    }
+
+    /// Adds a record with its tags as the next member, whatever the size comes to.
+    pub fn add_record(&mut self, record: &UserRecord<'_>) {
+        let measured = self.measure_record(record);
+        self.write(record, measured);
+    }
+
+    /// Adds a record where the aggregate then has at most `limit_bytes`; returns its size.
+    ///
+    /// # Errors
+    /// [`AggregateFull`] where it would have more; the builder is as before.
+    pub fn try_add(&mut self, record: &UserRecord<'_>, limit_bytes: usize) -> Result<usize, AggregateFull> {
+        let measured = self.measure_record(record);
+        let size_bytes = measured.size_bytes;
+        if size_bytes > limit_bytes {
+            return Err(AggregateFull { size_bytes, limit_bytes });
         }
-        out.push(DATA);
-        encode_varint(data.len() as u64, out);
-        out.extend_from_slice(data);
-        self.len += 1;
+        self.write(record, measured);
+        Ok(size_bytes)
     }
 
     /// Returns the aggregate of all records added, and empties the builder.
@@ -132,17 +162,81 @@ impl AggregateBuilder {
         self.records.clear();
         self.len = 0;
     }
+
+    /// The last `data_bytes` of the records: the data of the last member where it has no tags.
+    pub(crate) fn tail(&self, data_bytes: usize) -> Bytes {
+        Bytes::copy_from_slice(&self.records[self.records.len() - data_bytes..])
+    }
+
+    fn measure_record(&mut self, record: &UserRecord<'_>) -> Measured {
+        self.measure(record.partition_key, record.explicit_hash_key, record.data.len(), record.tags)
+    }
+
+    /// Leaves the decimal of the explicit hash key in its buffer, for [`write`](Self::write).
+    fn measure(
+        &mut self,
+        partition_key: &str,
+        explicit_hash_key: Option<HashKey>,
+        data_bytes: usize,
+        tags: &[Tag],
+    ) -> Measured {
+        let key = self.partition_keys.probe(partition_key);
+        let explicit = explicit_hash_key.map(|key| {
+            self.decimal.clear();
+            // Writing to a String cannot fail.
+            let _ = write!(self.decimal, "{key}");
+            self.explicit_hash_keys.probe(&self.decimal)
+        });
+        let record_bytes = 1
+            + encoded_len_varint(key.index)
+            + explicit.map_or(0, |explicit| 1 + encoded_len_varint(explicit.index))
+            + field_len(data_bytes)
+            + tags.iter().map(|tag| field_len(tag_len(tag))).sum::<usize>();
+        let tables_bytes = key.added_bytes + explicit.map_or(0, |explicit| explicit.added_bytes);
+        let size_bytes = self.size_bytes() + tables_bytes + field_len(record_bytes);
+        Measured { key, explicit, record_bytes, size_bytes }
+    }
+
+    fn write(&mut self, record: &UserRecord<'_>, measured: Measured) {
+        self.partition_keys.insert(record.partition_key, measured.key);
+        if let Some(explicit) = measured.explicit {
+            self.explicit_hash_keys.insert(&self.decimal, explicit);
+        }
+        let out = &mut self.records;
+        out.push(RECORDS);
+        encode_varint(measured.record_bytes as u64, out);
+        out.push(PARTITION_KEY_INDEX);
+        encode_varint(measured.key.index, out);
+        if let Some(explicit) = measured.explicit {
+            out.push(EXPLICIT_HASH_KEY_INDEX);
+            encode_varint(explicit.index, out);
+        }
+        write_field(DATA, record.data, out);
+        for tag in record.tags {
+            out.push(TAGS);
+            encode_varint(tag_len(tag) as u64, out);
+            write_field(TAG_KEY, tag.key.as_bytes(), out);
+            if let Some(value) = &tag.value {
+                write_field(TAG_VALUE, value.as_bytes(), out);
+            }
+        }
+        self.len += 1;
+    }
 }
 
-fn record_len(key_index: u64, explicit_index: Option<u64>, data_bytes: usize) -> usize {
-    let explicit = explicit_index.map_or(0, |index| 1 + encoded_len_varint(index));
-    1 + encoded_len_varint(key_index) + explicit + 1 + encoded_len_varint(data_bytes as u64) + data_bytes
+/// The length of a field of `bytes`, with its key and its length.
+fn field_len(bytes: usize) -> usize {
+    1 + encoded_len_varint(bytes as u64) + bytes
 }
 
-fn write_decimal(buffer: &mut String, key: HashKey) {
-    buffer.clear();
-    // Writing to a String cannot fail.
-    let _ = write!(buffer, "{key}");
+fn tag_len(tag: &Tag) -> usize {
+    field_len(tag.key.len()) + tag.value.as_ref().map_or(0, |value| field_len(value.len()))
+}
+
+fn write_field(key: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(key);
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
@@ -151,26 +245,13 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::wire::{WireAggregate, WireRecord};
+    use crate::wire::{WireAggregate, WireRecord, WireTag};
 
-    type Input = (String, Option<HashKey>, Vec<u8>);
+    type Input = (String, Option<HashKey>, Vec<u8>, Vec<Tag>);
 
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn encode(inputs: &[(&str, Option<u128>, &str)]) -> Bytes {
-        let mut builder = AggregateBuilder::new();
-        for (key, explicit, data) in inputs {
-            let explicit = explicit.map(HashKey::new);
-            let expected = builder.size_with(key, explicit, data.len());
-            builder.add(key, explicit, data.as_bytes());
-            assert_eq!(builder.size_bytes(), expected);
-        }
-        let size = builder.size_bytes();
-        let aggregate = builder.finish();
-        assert_eq!(aggregate.len(), size);
-        aggregate
+    fn record(input: &Input) -> UserRecord<'_> {
+        let (partition_key, explicit_hash_key, data, tags) = input;
+        UserRecord { partition_key, explicit_hash_key: *explicit_hash_key, data, tags }
     }
 
     /// The same aggregate through prost's own encoder.
@@ -183,104 +264,17 @@ mod tests {
             }) as u64
         }
         let mut wire = WireAggregate::default();
-        for (key, explicit, data) in inputs {
+        for (key, explicit, data, tags) in inputs {
             let record = WireRecord {
                 partition_key_index: intern(&mut wire.partition_key_table, key.clone()),
                 explicit_hash_key_index: explicit.map(|key| intern(&mut wire.explicit_hash_key_table, key.to_string())),
                 data: data.clone(),
-                tags: Vec::new(),
+                tags: tags.iter().map(|tag| WireTag { key: Some(tag.key.clone()), value: tag.value.clone() }).collect(),
             };
             wire.records.push(record);
         }
         let message = wire.encode_to_vec();
         [&MAGIC[..], &message, &digest(&message)].concat()
-    }
-
-    #[test]
-    fn two_records_of_one_key_encode_as_known() {
-        let aggregate = encode(&[("pk", None, "hello"), ("pk", None, "world")]);
-        assert_eq!(
-            hex(&aggregate),
-            "f3899ac20a02706b1a0908001a0568656c6c6f1a0908001a05776f726c644747b0d63591c416fdae617529bdda27"
-        );
-    }
-
-    #[test]
-    fn an_explicit_hash_key_is_written_only_where_given() {
-        let aggregate = encode(&[("a", None, "x"), ("b", Some(123), "y")]);
-        assert_eq!(
-            hex(&aggregate),
-            "f3899ac20a01610a016212033132331a0508001a01781a07080110001a01796d6e688d6e55c29fd03c24dc09e3d8af"
-        );
-    }
-
-    #[test]
-    fn equal_records_share_their_table_entries() {
-        let aggregate = encode(&[("pk", Some(123), "data"), ("pk", Some(123), "data")]);
-        assert_eq!(
-            hex(&aggregate),
-            "f3899ac20a02706b12033132331a0a080010001a04646174611a0a080010001a0464617461d7bcc49e4638ee97f6bd37ba639063cb"
-        );
-    }
-
-    #[test]
-    fn the_kpls_own_output_with_explicit_hash_keys_is_met() {
-        // Inputs: awslabs/kinesis-aggregation, python/test/test_agg.py, first case. The digest covers every byte.
-        let aggregate = encode(&[
-            (
-                "fc03dd88-3e79-448a-b01a-7cf1bd47b784",
-                Some(38486495867508399078159723846051807020),
-                "RECORD 22 peeobhczbzdmskboupgyq\n",
-            ),
-            (
-                "cae41b1c-ea61-43f2-90be-b8755ebf88e2",
-                Some(193787600037681706952143357071916352604),
-                "RECORD 23 uswkxftxroeusscxsjhno\n",
-            ),
-            (
-                "d490690c-e74d-4db2-a3c8-d8f2f184fd23",
-                Some(266880436964932424265466916734068684439),
-                "RECORD 24 casehdgivfaxeustlyszy\n",
-            ),
-            (
-                "c924bc09-b85e-47f1-b32e-336522ee53c8",
-                Some(339606600942967391854603552402021847292),
-                "RECORD 25 nvffvpmuogdopjhamevrk\n",
-            ),
-        ]);
-        assert_eq!(aggregate.len(), 495);
-        assert_eq!(hex(&aggregate[479..]), "51c153d0de0a34ca9e18ea4bccd2add5");
-    }
-
-    #[test]
-    fn the_kpls_own_output_without_explicit_hash_keys_is_met() {
-        // Inputs: awslabs/kinesis-aggregation, python/test/test_agg.py, second case.
-        let aggregate = encode(&[
-            ("78feb12a-dba0-45ca-a91e-bb1f2f1819b4", None, "RECORD 18 iklrpsvyhxnerodfeheru\n"),
-            ("c2a75787-469b-4310-840d-d486dca7eb5e", None, "RECORD 19 lnmnudyhvpvcgrokfmzdh\n"),
-            ("650e9362-572b-4427-b3fc-13549d7e5ae5", None, "RECORD 20 pjqrcfbxafzdndzmbgane\n"),
-            ("1d8d9600-00b7-46f3-a983-de83477540c0", None, "RECORD 21 aafreyrntwuwxliygkbhk\n"),
-            ("f2e718a0-389b-494a-b796-3355b07569cc", None, "RECORD 22 qsaadhbsgmvqgdifguyou\n"),
-            ("965b8da4-a6bd-4755-81c9-e7181ab7dc9a", None, "RECORD 23 wjokoiwvzzhlftlzhqfjk\n"),
-            ("d693c5f0-5772-46c9-8d86-08c7055bdb75", None, "RECORD 24 zopcascrthbbpnjiwuhjb\n"),
-            ("8d92476b-eb89-4e81-99fb-c2ba63ad6d90", None, "RECORD 25 txbbvnozrwsboxuomqboq\n"),
-        ]);
-        assert_eq!(hex(&aggregate[aggregate.len() - 16..]), "bd5d6bacb754f92cb6bfcc64819e5868");
-    }
-
-    /// How many records of that shape fit into 51,200 bytes, and what they come to.
-    fn pack(key: impl Fn(usize) -> String, data: &[u8]) -> (usize, usize) {
-        let mut builder = AggregateBuilder::new();
-        while builder.size_with(&key(builder.len()), None, data.len()) <= 51_200 {
-            builder.add(&key(builder.len()), None, data);
-        }
-        (builder.len(), builder.size_bytes())
-    }
-
-    #[test]
-    fn as_many_records_fit_as_the_kpl_packs() {
-        assert_eq!(pack(|index| format!("{index:05}"), &[0; 100]), (450, 51_192));
-        assert_eq!(pack(|index| format!("{index:036}"), &[0; 128]), (293, 51_167));
     }
 
     fn random_inputs(seed: u64) -> Vec<Input> {
@@ -296,7 +290,12 @@ mod tests {
                 };
                 let bound = [0, 10, 300, 20_000][random.below(4) as usize];
                 let data = (0..random.below(bound)).map(|_| random.next_u64() as u8).collect();
-                (key, explicit, data)
+                let tag = |text: String| match text.len() {
+                    0 => Tag::new("bare"),
+                    _ => Tag::new("origin").value(text),
+                };
+                let texts = (0..random.below(8).saturating_sub(5)).map(|_| "é".repeat(random.below(100) as usize));
+                (key, explicit, data, texts.map(tag).collect())
             })
             .collect()
     }
@@ -306,14 +305,38 @@ mod tests {
         let mut builder = AggregateBuilder::new();
         for seed in 0..40 {
             let inputs = random_inputs(seed);
-            for (key, explicit, data) in &inputs {
-                let expected = builder.size_with(key, *explicit, data.len());
-                builder.add(key, *explicit, data);
+            for input in &inputs {
+                let expected = builder.size_with_record(&record(input));
+                builder.add_record(&record(input));
                 assert_eq!(builder.size_bytes(), expected, "seed {seed}");
             }
             assert_eq!(builder.len(), inputs.len());
             assert!(builder.finish() == reference(&inputs), "seed {seed}");
             assert!(builder.is_empty());
         }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_leaves_no_trace() {
+        let tags = [Tag::new("origin").value("eu")];
+        let mut builder = AggregateBuilder::new();
+        builder.add("first", None, b"x");
+        let record = UserRecord::new("second", b"y").explicit_hash_key(HashKey::MAX).tags(&tags);
+        let (before, size_bytes) = (builder.size_bytes(), builder.size_with_record(&record));
+        let refused = builder.try_add(&record, size_bytes - 1);
+        assert_eq!(refused, Err(AggregateFull { size_bytes, limit_bytes: size_bytes - 1 }));
+        assert_eq!((builder.len(), builder.size_bytes()), (1, before));
+        assert_eq!(builder.size_with_record(&record), size_bytes, "no table has its texts");
+        assert_eq!(builder.try_add(&record, size_bytes), Ok(size_bytes), "the limit itself is allowed");
+        assert_eq!(builder.finish().len(), size_bytes);
+    }
+
+    #[test]
+    fn an_empty_builder_yields_what_every_reader_takes_for_a_plain_record() {
+        let mut builder = AggregateBuilder::default();
+        assert_eq!(builder.size_bytes(), FRAME_OVERHEAD_BYTES);
+        let frame = builder.finish();
+        assert_eq!(frame.len(), FRAME_OVERHEAD_BYTES);
+        assert!(!crate::frame::has_magic(&frame));
     }
 }

@@ -23,13 +23,16 @@ impl fmt::Display for Table {
     }
 }
 
-/// An aggregate whose digest matches and whose content is corrupt.
+/// A record that looks like an aggregate and is not read as one.
 ///
 /// No member of it is readable: it is all or nothing. A reader should take the Kinesis record as one plain record and
-/// count the event.
+/// count the event, so that nothing is lost; the same input fails again.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
+    /// The magic bytes are there and the digest is another; with [`DigestRule::Refuse`](crate::DigestRule) alone.
+    #[error("not an aggregate: it has the magic bytes and another digest; treat the record as a plain one")]
+    DigestMismatch,
     /// The bytes are no protobuf message of this form.
     #[error("corrupt aggregate: malformed protobuf field at byte {offset}; treat the record as a plain one")]
     Malformed {

@@ -27,20 +27,46 @@
 //! # Ok::<(), kinesis_aggregation::DecodeError>(())
 //! ```
 //!
-//! The KCL's three rules are three functions: [`has_magic`], [`digest_matches`], and
-//! [`Aggregate::is_within`] for the hash key range of the shard that an aggregate was read from.
+//! # Reading by the KCL's three rules
+//!
+//! | rule | question | choice |
+//! | --- | --- | --- |
+//! | magic bytes | [`has_magic`] | none: without them a record is plain |
+//! | digest | [`digest_matches`] | [`DigestRule`]: a mismatch makes a record plain, is refused, or is not looked at |
+//! | hash key range of the shard | [`Aggregate::is_within`], [`Member::is_within`] | [`RangeRule`]: for the whole aggregate, per member, or not at all |
+//!
+//! A record that merely looks like an aggregate is a plain record: `Ok(None)` where the magic bytes or the digest say
+//! so, [`DecodeError`] where both are right and the content is not. Nothing is ever read of such a record in part; who
+//! delivers it as it is loses nothing. Plain records are not judged by the range.
 //!
 //! The format is ambiguous by design: a plain record that happens to begin with the magic bytes and to end with the
 //! digest of what stands between them is read as an aggregate, here as everywhere.
+//!
+//! # Writing
+//!
+//! [`AggregateBuilder`] makes one aggregate of whatever it is given. [`RangeAggregator`] is for a function or a script
+//! that puts records itself: it keeps the shards apart, checks each record, and hands back complete Kinesis records.
+//! The producer of kinesis-producer does the same with deadlines, retries and a shard map of its own.
+//!
+//! [`conformance`] lists what the references' own tests say of the format, and the test here.
+
+#[doc = include_str!("../docs/conformance.md")]
+pub mod conformance {}
 
 mod decode;
 mod encode;
 mod error;
 mod frame;
+mod range_aggregator;
 mod string_table;
+mod tag;
+mod user_record;
 mod wire;
 
-pub use decode::{Aggregate, DecodeOptions, Member, Members, Tag, decode};
-pub use encode::{AGGREGATE_PARTITION_KEY, AggregateBuilder};
+pub use decode::{Aggregate, DecodeOptions, DigestRule, Member, Members, RangeRule, decode};
+pub use encode::{AGGREGATE_PARTITION_KEY, AggregateBuilder, AggregateFull};
 pub use error::{DecodeError, Table};
 pub use frame::{FRAME_OVERHEAD_BYTES, MAGIC, digest_matches, has_magic};
+pub use range_aggregator::{KinesisRecord, PackingLimits, RangeAggregator, RangesError, RecordError};
+pub use tag::Tag;
+pub use user_record::UserRecord;

@@ -15,6 +15,17 @@ struct Entry {
     end: usize,
 }
 
+/// Where a string stands, or would stand, in a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe {
+    hash: u64,
+    slot: usize,
+    /// The index that the string has, or will have.
+    pub(crate) index: u64,
+    /// What the string adds to the encoded size; nothing where the table has it.
+    pub(crate) added_bytes: usize,
+}
+
 /// Distinct strings, written as the entries of one repeated protobuf field as they arrive.
 ///
 /// The strings are looked up in the encoded bytes themselves, so that a string is kept once and never allocated alone.
@@ -47,33 +58,33 @@ impl StringTable {
         &self.encoded
     }
 
-    /// The index that `text` has, or will have, and what it would add to the encoded size.
-    pub(crate) fn probe(&self, text: &str) -> (u64, usize) {
+    /// Looks `text` up; good for [`insert`](Self::insert) until the table changes.
+    pub(crate) fn probe(&self, text: &str) -> Probe {
         let hash = self.hasher.hash_one(text);
-        match self.slots[self.slot_of(text, hash)] {
-            EMPTY => (self.entries.len() as u64, 1 + encoded_len_varint(text.len() as u64) + text.len()),
-            index => (u64::from(index), 0),
+        let slot = self.slot_of(text, hash);
+        match self.slots[slot] {
+            EMPTY => {
+                let added_bytes = 1 + encoded_len_varint(text.len() as u64) + text.len();
+                Probe { hash, slot, index: self.entries.len() as u64, added_bytes }
+            }
+            index => Probe { hash, slot, index: u64::from(index), added_bytes: 0 },
         }
     }
 
-    /// The index of `text`, which is appended where it is new.
-    pub(crate) fn insert(&mut self, text: &str) -> u64 {
-        let hash = self.hasher.hash_one(text);
-        let slot = self.slot_of(text, hash);
-        if self.slots[slot] != EMPTY {
-            return u64::from(self.slots[slot]);
+    /// Appends `text` where the probe of it did not find it.
+    pub(crate) fn insert(&mut self, text: &str, probe: Probe) {
+        if probe.added_bytes == 0 {
+            return;
         }
-        let index = self.entries.len() as u32;
         self.encoded.push(self.key);
         encode_varint(text.len() as u64, &mut self.encoded);
         let start = self.encoded.len();
         self.encoded.extend_from_slice(text.as_bytes());
-        self.entries.push(Entry { hash, start, end: self.encoded.len() });
-        self.slots[slot] = index;
+        self.slots[probe.slot] = self.entries.len() as u32;
+        self.entries.push(Entry { hash: probe.hash, start, end: self.encoded.len() });
         if self.entries.len() * 2 > self.slots.len() {
             self.grow();
         }
-        u64::from(index)
     }
 
     /// Empties the table and keeps its memory.
@@ -124,9 +135,12 @@ mod tests {
         let keys: Vec<_> = (0..1000).map(|index| format!("key-{}", index * 7919)).collect();
         for round in 0..2 {
             for (index, key) in keys.iter().enumerate() {
-                assert_eq!(table.probe(key).0, index as u64);
-                assert_eq!(table.probe(key).1 == 0, round == 1, "only a new string adds to the size");
-                assert_eq!(table.insert(key), index as u64);
+                let probe = table.probe(key);
+                assert_eq!(probe.index, index as u64);
+                let before = table.encoded().len();
+                table.insert(key, probe);
+                assert_eq!(table.encoded().len(), before + probe.added_bytes);
+                assert_eq!(probe.added_bytes == 0, round == 1, "only a new string adds to the size");
             }
         }
     }
@@ -134,9 +148,10 @@ mod tests {
     #[test]
     fn a_cleared_table_is_as_new() {
         let mut table = StringTable::new(2);
-        table.insert("123");
+        table.insert("123", table.probe("123"));
         assert_eq!(table.encoded(), b"\x12\x03123");
         table.clear();
-        assert_eq!((table.encoded(), table.probe("123")), (&b""[..], (0, 5)));
+        let probe = table.probe("123");
+        assert_eq!((table.encoded(), probe.index, probe.added_bytes), (&b""[..], 0, 5));
     }
 }

@@ -121,7 +121,7 @@ pub(super) fn record_field(number: u32) -> Option<WireType> {
 }
 
 /// The fields of one record; where a field is repeated, the last one counts, as protobuf has it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RawRecord {
     pub(super) partition_key: Option<u64>,
     pub(super) explicit_hash_key: Option<u64>,
@@ -133,6 +133,24 @@ pub(super) struct RawRecord {
 impl RawRecord {
     #[inline]
     pub(super) fn read(record: &[u8]) -> Result<Self, Malformed> {
+        Self::read_as_written(record).map_or_else(|| Self::read_any(record), Ok)
+    }
+
+    /// Reads the layout that every known producer writes: each field once, in order, without tags.
+    #[inline]
+    fn read_as_written(record: &[u8]) -> Option<Self> {
+        let (partition_key, mut rest) = short_varint(record.strip_prefix(&[0x08])?)?;
+        let mut explicit_hash_key = None;
+        if let Some(behind) = rest.strip_prefix(&[0x10]) {
+            let (index, behind) = short_varint(behind)?;
+            (explicit_hash_key, rest) = (Some(index), behind);
+        }
+        let (len, data) = short_varint(rest.strip_prefix(&[0x1a])?)?;
+        let data = (data.len() as u64 == len).then_some((record.len() - data.len(), record.len()))?;
+        Some(Self { partition_key: Some(partition_key), explicit_hash_key, data: Some(data), has_tags: false })
+    }
+
+    fn read_any(record: &[u8]) -> Result<Self, Malformed> {
         let mut raw = Self::default();
         let mut fields = Fields::new(record);
         while let Some(field) = fields.next(record_field)? {
@@ -144,6 +162,16 @@ impl RawRecord {
             }
         }
         Ok(raw)
+    }
+}
+
+/// A varint of at most two bytes, and what is behind it.
+#[inline]
+fn short_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    match bytes {
+        [low @ 0..0x80, rest @ ..] => Some((u64::from(*low), rest)),
+        [low, high @ 0..0x80, rest @ ..] => Some((u64::from(low & 0x7f) | u64::from(*high) << 7, rest)),
+        _ => None,
     }
 }
 
@@ -182,6 +210,11 @@ impl Checked {
     /// Checks everything: after this, members can be read without an error.
     pub(super) fn read(message: &[u8], limit: usize) -> Result<Self, DecodeError> {
         let mut checked = Self::default();
+        checked.fill(message, limit)?;
+        Ok(checked)
+    }
+
+    fn fill(&mut self, message: &[u8], limit: usize) -> Result<(), DecodeError> {
         let (mut keys, mut explicit) = (Highest::default(), Highest::default());
         let mut fields = Fields::new(message);
         loop {
@@ -190,22 +223,22 @@ impl Checked {
                 Err(Malformed) => return Err(DecodeError::Malformed { offset }),
                 Ok(None) => break,
                 Ok(Some(Field::Bytes { number, value, start })) => match number {
-                    PARTITION_KEY_TABLE => checked.add_partition_key(value, start)?,
-                    EXPLICIT_HASH_KEY_TABLE => checked.add_explicit_hash_key(value)?,
-                    _ => checked.add_record(value, offset, &mut keys, &mut explicit)?,
+                    PARTITION_KEY_TABLE => self.add_partition_key(value, start)?,
+                    EXPLICIT_HASH_KEY_TABLE => self.add_explicit_hash_key(value)?,
+                    _ => self.add_record(value, offset, &mut keys, &mut explicit)?,
                 },
                 Ok(Some(Field::Varint { .. })) => {}
             }
-            if checked.partition_keys.len().max(checked.explicit_hash_keys.len()).max(checked.members) > limit {
+            if self.partition_keys.len().max(self.explicit_hash_keys.len()).max(self.members) > limit {
                 return Err(DecodeError::TooManyMembers { limit });
             }
         }
-        keys.check(Table::PartitionKeys, checked.partition_keys.len())?;
-        explicit.check(Table::ExplicitHashKeys, checked.explicit_hash_keys.len())?;
-        if checked.members == 0 {
+        keys.check(Table::PartitionKeys, self.partition_keys.len())?;
+        explicit.check(Table::ExplicitHashKeys, self.explicit_hash_keys.len())?;
+        if self.members == 0 {
             return Err(DecodeError::NoMembers);
         }
-        Ok(checked)
+        Ok(())
     }
 
     fn add_partition_key(&mut self, value: &[u8], start: usize) -> Result<(), DecodeError> {
@@ -260,4 +293,88 @@ fn check_tags(record: &[u8], malformed: &DecodeError, missing: &DecodeError) -> 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use kinesis_core::{RandomStream, Randomness};
+    use prost::encoding::encode_varint;
+
+    use super::*;
+
+    /// What the check keeps after that message, read to the end or to where it is refused.
+    fn fill(message: &[u8], limit: usize) -> (Checked, Result<(), DecodeError>) {
+        let mut checked = Checked::default();
+        let result = checked.fill(message, limit);
+        (checked, result)
+    }
+
+    fn assert_bounded(checked: &Checked, message: &[u8], limit: usize, what: &str) {
+        let (keys, explicit) = (&checked.partition_keys, &checked.explicit_hash_keys);
+        // A vector that is pushed to has at least four places and at most twice of what it holds.
+        for (len, capacity) in [(keys.len(), keys.capacity()), (explicit.len(), explicit.capacity())] {
+            assert!(capacity <= 4.max(2 * len), "{what}: {capacity} places for {len} entries");
+            assert!(len <= limit + 1 && 2 * len <= message.len(), "{what}: {len} entries of {} bytes", message.len());
+        }
+    }
+
+    #[test]
+    fn a_length_that_the_input_claims_is_never_allocated() {
+        for field in [0x0a, 0x12, 0x1a] {
+            for shift in 0..64 {
+                let mut message = vec![0x0a, 0x01, b'k', field];
+                encode_varint(1 << shift, &mut message);
+                let (checked, result) = fill(&message, 1000);
+                assert_eq!(result, Err(DecodeError::Malformed { offset: MAGIC.len() + 3 }), "2^{shift}");
+                assert_bounded(&checked, &message, 1000, &format!("2^{shift}"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_the_input_and_by_the_limit() {
+        for seed in 0..2000 {
+            let mut random = Randomness::from_seed(seed).stream("message");
+            // The last one is corrupt, and has a part in the short messages only.
+            let pieces: [&[u8]; 5] =
+                [b"\x0a\x00", b"\x0a\x01k", b"\x12\x017", b"\x1a\x05\x08\x00\x1a\x01x", b"\x1a\x7f"];
+            let (bound, kinds) = [(3, 5), (50, 5), (3000, 4)][random.below(3) as usize];
+            let message: Vec<_> =
+                (0..random.below(bound)).flat_map(|_| pieces[random.below(kinds) as usize]).copied().collect();
+            for limit in [10, 5000] {
+                let (checked, _) = fill(&message, limit);
+                assert_bounded(&checked, &message, limit, &format!("seed {seed}, limit {limit}"));
+            }
+        }
+    }
+
+    /// A number of up to that many bits, all lengths alike.
+    fn number(random: &mut RandomStream, bits: u64) -> u64 {
+        let bits = random.below(bits + 1);
+        random.below(1 << bits)
+    }
+
+    #[test]
+    fn records_in_the_usual_layout_read_as_by_the_general_way() {
+        let mut usual = 0;
+        for seed in 0..5000 {
+            let mut random = Randomness::from_seed(seed).stream("record");
+            let mut record = vec![0x08];
+            encode_varint(number(&mut random, 20), &mut record);
+            if random.below(2) == 0 {
+                record.push(0x10);
+                encode_varint(number(&mut random, 20), &mut record);
+            }
+            let len = number(&mut random, 15);
+            record.push(0x1a);
+            encode_varint(len, &mut record);
+            record.extend(vec![b'x'; len as usize]);
+            let general = RawRecord::read_any(&record).unwrap();
+            assert_eq!(RawRecord::read(&record).unwrap(), general, "seed {seed}");
+            usual += usize::from(RawRecord::read_as_written(&record).is_some_and(|raw| raw == general));
+            record.push(0);
+            assert!(RawRecord::read_as_written(&record).is_none(), "seed {seed}: what is behind the data is looked at");
+        }
+        assert!(usual > 2000, "{usual}");
+    }
 }

@@ -6,6 +6,7 @@ use prost::Message;
 
 use super::Aggregate;
 use super::check::{Field, Fields, RECORDS, RawRecord, TAGS, aggregate_field, record_field};
+use crate::tag::Tag;
 use crate::wire::WireTag;
 
 /// The members of an aggregate, in wire order.
@@ -25,6 +26,7 @@ impl<'a> Members<'a> {
 impl<'a> Iterator for Members<'a> {
     type Item = Member<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Member<'a>> {
         loop {
             let field = self.fields.next(aggregate_field);
@@ -74,6 +76,7 @@ impl<'a> Member<'a> {
     }
 
     /// The partition key as a slice of the input; UTF-8.
+    #[inline]
     pub fn partition_key_bytes(&self) -> Bytes {
         self.aggregate.partition_key_bytes(self.key_entry())
     }
@@ -97,12 +100,14 @@ impl<'a> Member<'a> {
     }
 
     /// The data, as a slice of the input.
+    #[inline]
     pub fn data(&self) -> Bytes {
         let (start, end) = self.data_range();
         self.aggregate.message.slice(self.start + start..self.start + end)
     }
 
     /// The data, borrowed.
+    #[inline]
     pub fn data_bytes(&self) -> &'a [u8] {
         let (start, end) = self.data_range();
         &self.record[start..end]
@@ -121,21 +126,13 @@ impl<'a> Member<'a> {
         tags
     }
 
+    #[inline]
     fn key_entry(&self) -> usize {
         self.raw.partition_key.expect("invariant: Checked::read requires the index") as usize
     }
 
+    #[inline]
     fn data_range(&self) -> (usize, usize) {
         self.raw.data.expect("invariant: Checked::read requires the data")
     }
-}
-
-/// A name and a text that a producer attached to a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Tag {
-    /// The name.
-    pub key: String,
-    /// The text, where there is one.
-    pub value: Option<String>,
 }

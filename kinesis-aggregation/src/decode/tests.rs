@@ -1,11 +1,13 @@
 use bytes::Bytes;
-use kinesis_core::{HashKey, HashKeyRange, Randomness};
+use kinesis_core::{HashKey, HashKeyRange, RandomStream, Randomness};
 use prost::Message;
 
-use super::{DecodeOptions, Member, Tag, decode};
+use super::{DecodeOptions, DigestRule, Member, RangeRule, decode};
 use crate::encode::AggregateBuilder;
 use crate::error::{DecodeError, Table};
 use crate::frame::{MAGIC, digest};
+use crate::tag::Tag;
+use crate::user_record::UserRecord;
 use crate::wire::{WireAggregate, WireRecord, WireTag};
 
 fn framed(message: &[u8]) -> Bytes {
@@ -128,6 +130,14 @@ fn corrupt_structure_is_named() {
 }
 
 #[test]
+fn an_index_is_not_cut_to_32_bits() {
+    // The KCL casts the index to an int and would read entry 0.
+    let index = 1 << 32;
+    let error = error_of(&wire(&["pk"], &[], vec![record(index, b"x")]).encode_to_vec());
+    assert_eq!(error, DecodeError::IndexOutOfRange { member: 0, table: Table::PartitionKeys, index, entries: 1 });
+}
+
+#[test]
 fn explicit_hash_keys_must_be_numbers_of_128_bits() {
     for bad in ["", "x", "-1", "+5", "340282366920938463463374607431768211456"] {
         let message = wire(&["pk"], &["1", bad], vec![record(0, b"x")]).encode_to_vec();
@@ -164,6 +174,47 @@ fn unknown_fields_are_skipped_and_tables_may_stand_behind_the_records() {
 }
 
 #[test]
+fn a_digest_that_does_not_match_is_what_the_caller_says() {
+    let message = wire(&["pk"], &[], vec![record(0, b"x")]).encode_to_vec();
+    let mut damaged = framed(&message).to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    let damaged = Bytes::from(damaged);
+    let read = |rule, data: &Bytes| {
+        let read = DecodeOptions::default().digest(rule).decode(data);
+        read.map(|aggregate| aggregate.map(|aggregate| aggregate.len()))
+    };
+    assert_eq!(read(DigestRule::Plain, &damaged), Ok(None), "as the KCL");
+    assert_eq!(read(DigestRule::Refuse, &damaged), Err(DecodeError::DigestMismatch));
+    assert_eq!(read(DigestRule::Skip, &damaged), Ok(Some(1)));
+    for rule in [DigestRule::Plain, DigestRule::Refuse, DigestRule::Skip] {
+        assert_eq!(read(rule, &framed(&message)), Ok(Some(1)), "{rule:?}");
+        assert_eq!(read(rule, &damaged.slice(1..)), Ok(None), "{rule:?}: no rule without the magic bytes");
+    }
+    let no_message = Bytes::from([&MAGIC[..], &[0xff; 40]].concat());
+    assert_eq!(read(DigestRule::Skip, &no_message), Err(DecodeError::Malformed { offset: 4 }));
+}
+
+#[test]
+fn members_outside_the_range_are_what_the_caller_says() {
+    // KCL, ProcessTaskTest.testDiscardReshardedKplData: 5 in the range, 5 below, 5 above give nothing.
+    let (start, end) = (1_u128 << 60, 1_u128 << 68);
+    let mut builder = AggregateBuilder::new();
+    for index in 0..5 {
+        for hash_key in [start + index, start - 1 - index, end + 1 + index] {
+            builder.add("key", Some(HashKey::new(hash_key)), b"x");
+        }
+    }
+    let aggregate = decode(&builder.finish()).unwrap().unwrap();
+    let range = HashKeyRange::new(HashKey::new(start), HashKey::new(end)).unwrap();
+    let delivered =
+        |range, rule| aggregate.members_within(range, rule).map(|member| member.index()).collect::<Vec<_>>();
+    assert_eq!(delivered(range, RangeRule::WholeAggregate), [0; 0]);
+    assert_eq!(delivered(range, RangeRule::PerMember), [0, 3, 6, 9, 12]);
+    assert_eq!(delivered(range, RangeRule::Deliver).len(), 15);
+    assert_eq!(delivered(HashKeyRange::FULL, RangeRule::WholeAggregate).len(), 15);
+}
+
+#[test]
 fn tags_are_readable() {
     let tag = |key: &str, value: Option<&str>| WireTag { key: Some(key.to_owned()), value: value.map(str::to_owned) };
     let tagged = WireRecord { tags: vec![tag("origin", Some("eu")), tag("bare", None)], ..record(0, b"x") };
@@ -184,7 +235,7 @@ fn members_and_table_entries_are_capped() {
     assert_eq!(options.decode(&framed(&keys)).map(|_| ()), refused);
 }
 
-fn random_message(random: &mut kinesis_core::RandomStream) -> Vec<u8> {
+fn random_message(random: &mut RandomStream) -> Vec<u8> {
     let keys: Vec<_> = (0..1 + random.below(4)).map(|index| format!("kéy{index}")).collect();
     let records = (0..1 + random.below(5)).map(|index| WireRecord {
         partition_key_index: random.below(keys.len() as u64),
@@ -246,6 +297,11 @@ fn random_bytes_are_survived() {
     }
 }
 
+fn random_tag(random: &mut RandomStream) -> Tag {
+    let tag = Tag::new("é".repeat(random.below(100) as usize));
+    if random.below(2) == 0 { tag } else { tag.value("v".repeat(random.below(200) as usize)) }
+}
+
 #[test]
 fn encoded_records_decode_to_themselves() {
     let mut builder = AggregateBuilder::new();
@@ -255,11 +311,12 @@ fn encoded_records_decode_to_themselves() {
             .map(|index| {
                 let key = format!("key-{}", random.below(150));
                 let explicit = (random.below(2) == 0).then(|| HashKey::new(u128::from(random.next_u64())));
-                (index, key, explicit, vec![index as u8; random.below(300) as usize], Vec::<Tag>::new())
+                let tags: Vec<_> = (0..random.below(3)).map(|_| random_tag(&mut random)).collect();
+                (index, key, explicit, vec![index as u8; random.below(300) as usize], tags)
             })
             .collect();
-        for (_, key, explicit, data, _) in &inputs {
-            builder.add(key, *explicit, data);
+        for (_, partition_key, explicit_hash_key, data, tags) in &inputs {
+            builder.add_record(&UserRecord { partition_key, explicit_hash_key: *explicit_hash_key, data, tags });
         }
         let aggregate = decode(&builder.finish()).unwrap().unwrap();
         assert!(aggregate.members().map(output).eq(inputs), "seed {seed}");
