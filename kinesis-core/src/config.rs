@@ -17,6 +17,8 @@ mod keys;
 #[cfg(feature = "sdk")]
 mod location;
 #[cfg(feature = "sdk")]
+mod nearest;
+#[cfg(feature = "sdk")]
 mod notes;
 #[cfg(feature = "sdk")]
 mod reader;
@@ -35,4 +37,4 @@ pub use consumer::{
 #[cfg(feature = "sdk")]
 pub(crate) use error::Problems;
 #[cfg(feature = "sdk")]
-pub use error::{ConfigError, ConfigErrors, ConfigProblem};
+pub use error::{ConfigError, ConfigErrors, ConfigProblem, ConfigProblems};

@@ -46,8 +46,8 @@ pub use client::{
 };
 #[cfg(feature = "sdk")]
 pub use config::{
-    AwsConfig, AwsConfigBuilder, ConfigError, ConfigErrors, ConfigProblem, ConsumerConfig, ConsumerConfigBuilder,
-    EventTimeConfig, FanOutConfig, FanOutRegistration, RecordPublisher, StartingPosition,
+    AwsConfig, AwsConfigBuilder, ConfigError, ConfigErrors, ConfigProblem, ConfigProblems, ConsumerConfig,
+    ConsumerConfigBuilder, EventTimeConfig, FanOutConfig, FanOutRegistration, RecordPublisher, StartingPosition,
 };
 pub use config::{aws_config_constants, consumer_config_constants, source_config_constants};
 #[cfg(feature = "sdk")]

@@ -1,16 +1,23 @@
 //! How a producer works: limits, times, and what it promises.
 
+mod check;
+mod keys;
+mod properties;
+
+pub mod producer_config_constants;
+
 use std::time::Duration;
 
 use kinesis_core::Backoff;
 
-use crate::error::BuildError;
-use crate::record::MAX_RECORD_BYTES;
+pub use self::properties::client_properties;
 
 /// The settings of a producer, with the names and defaults that the KPL's users know.
 ///
-/// Where the reference connector sets another default than the KPL, the connector's stands (RateLimit 100, at most 10
-/// requests at a time). [`KinesisProducerBuilder::build`](crate::KinesisProducerBuilder::build) checks the ranges.
+/// They come from properties ([`from_properties`](Self::from_properties)), from setters, or from both. Where the reference
+/// connector sets another default than the KPL, the connector's stands (RateLimit 100, at most 10 requests at a time).
+/// [`KinesisProducerBuilder::build`](crate::KinesisProducerBuilder::build) checks the ranges, which are those of the
+/// properties; [`check`](Self::check) tells all problems at once. [`configuration`](crate::configuration) has the table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProducerConfig {
     pub(crate) aggregation: bool,
@@ -61,7 +68,7 @@ impl ProducerConfig {
         self
     }
 
-    /// The most user records in an aggregate (AggregationMaxCount); practically unlimited by default.
+    /// The most user records in an aggregate (AggregationMaxCount), from 1 to 2^63 - 1; 4,294,967,295 by default.
     ///
     /// Firehose splits records with at most 500 members (Firehose documentation).
     pub fn aggregation_max_count(mut self, count: usize) -> Self {
@@ -83,7 +90,7 @@ impl ProducerConfig {
         self
     }
 
-    /// The most bytes of data and partition keys in a request (CollectionMaxSize), at least 52,224; 5 MiB by default.
+    /// The most bytes of data and partition keys in a request (CollectionMaxSize), 52,224 to 2^63 - 1; 5 MiB by default.
     ///
     /// A larger Kinesis record goes alone.
     pub fn collection_max_size_bytes(mut self, size: usize) -> Self {
@@ -91,7 +98,7 @@ impl ProducerConfig {
         self
     }
 
-    /// The share of a shard's 1,000 records/s and 1 MiB/s to use, in percent (RateLimit), at least 1; 100 by default.
+    /// The share of a shard's 1,000 records/s and 1 MiB/s to use, in percent (RateLimit), 1 to 2^63 - 1; 100 by default.
     ///
     /// Less leaves room for other producers of the stream; more makes sense only where the service throttles less than
     /// it says.
@@ -102,6 +109,7 @@ impl ProducerConfig {
 
     /// How long a record may wait for others to share its aggregate (RecordMaxBufferedTime); 100 ms by default.
     ///
+    /// Less than [`record_ttl`](Self::record_ttl); zero does not wait.
     /// A target for an idle shard, not a limit: where the rate limit or a request is the bottleneck, records wait longer.
     pub fn record_max_buffered_time(mut self, time: Duration) -> Self {
         self.record_max_buffered_time = time;
@@ -116,19 +124,22 @@ impl ProducerConfig {
         self
     }
 
-    /// The most PutRecords requests at a time over all streams (ThreadPoolSize), at least 1; 10 by default.
+    /// The most PutRecords requests at a time over all streams, at least 1; 10 by default.
+    ///
+    /// In properties the lesser of ThreadPoolSize (0 for 64) and MaxConnections, or MaxConnections alone where
+    /// ThreadingModel is PER_REQUEST.
     pub fn max_requests_in_flight(mut self, count: usize) -> Self {
         self.max_requests_in_flight = count;
         self
     }
 
-    /// The most records without an outcome; 100,000 by default. A put waits for room.
+    /// The most records without an outcome, at least 1; 100,000 by default. A put waits for room.
     pub fn queue_limit_records(mut self, count: usize) -> Self {
         self.queue_limit_records = count;
         self
     }
 
-    /// The most bytes, data and keys, without an outcome; 64 MiB by default. A put waits for room.
+    /// The most bytes, data and keys, without an outcome, at least 1; 64 MiB by default. A put waits for room.
     ///
     /// What is on its way to the service stands in memory up to three times more: as an aggregate, as an argument of
     /// the SDK, and as the text of the request.
@@ -165,85 +176,5 @@ impl ProducerConfig {
     pub fn shard_map_max_age(mut self, age: Duration) -> Self {
         self.map_max_age = age;
         self
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), BuildError> {
-        let size = |setting, value, allowed| Err(BuildError::OutOfRange { setting, value, allowed });
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        if self.aggregation_max_count == 0 {
-            return size("aggregation_max_count", 0, "at least 1");
-        }
-        if !(64..=MAX_RECORD_BYTES).contains(&self.aggregation_max_size_bytes) {
-            let value = self.aggregation_max_size_bytes as u64;
-            return size("aggregation_max_size_bytes", value, "64 to 10485760");
-        }
-        if !(1..=500).contains(&self.collection_max_count) {
-            return size("collection_max_count", self.collection_max_count as u64, "1 to 500");
-        }
-        if self.collection_max_size_bytes < 52_224 {
-            return size("collection_max_size_bytes", self.collection_max_size_bytes as u64, "at least 52224");
-        }
-        if self.rate_limit == 0 {
-            return size("rate_limit", 0, "at least 1 percent");
-        }
-        if self.record_ttl < Duration::from_millis(100) {
-            return size("record_ttl", millis(self.record_ttl), "at least 100 ms");
-        }
-        if self.record_ttl <= self.record_max_buffered_time {
-            let value = millis(self.record_ttl);
-            return size(
-                "record_ttl",
-                value,
-                "more than record_max_buffered_time, or every record expires in its buffer",
-            );
-        }
-        for (setting, value) in [
-            ("max_requests_in_flight", self.max_requests_in_flight),
-            ("queue_limit_records", self.queue_limit_records),
-            ("queue_limit_bytes", self.queue_limit_bytes),
-        ] {
-            if value == 0 {
-                return size(setting, 0, "at least 1");
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(config: ProducerConfig) -> &'static str {
-        match config.validate() {
-            Err(BuildError::OutOfRange { setting, .. }) => setting,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn defaults_are_valid() {
-        ProducerConfig::default().validate().unwrap();
-        ProducerConfig::default().record_ttl(Duration::MAX).validate().unwrap();
-    }
-
-    #[test]
-    fn values_out_of_range_are_named() {
-        let config = ProducerConfig::default;
-        assert_eq!(refused(config().aggregation_max_size_bytes(63)), "aggregation_max_size_bytes");
-        assert_eq!(refused(config().aggregation_max_count(0)), "aggregation_max_count");
-        assert_eq!(refused(config().collection_max_count(501)), "collection_max_count");
-        assert_eq!(refused(config().collection_max_size_bytes(52_223)), "collection_max_size_bytes");
-        assert_eq!(refused(config().rate_limit(0)), "rate_limit");
-        assert_eq!(refused(config().record_ttl(Duration::from_millis(99))), "record_ttl");
-        assert_eq!(refused(config().max_requests_in_flight(0)), "max_requests_in_flight");
-        assert_eq!(refused(config().queue_limit_records(0)), "queue_limit_records");
-        assert_eq!(refused(config().queue_limit_bytes(0)), "queue_limit_bytes");
-    }
-
-    #[test]
-    fn a_record_that_would_expire_in_its_buffer_is_refused() {
-        let config = ProducerConfig::default().record_max_buffered_time(Duration::from_secs(30));
-        assert_eq!(refused(config), "record_ttl");
     }
 }

@@ -27,6 +27,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`configuration`] has the table of all properties, and what of the KPL they do not do here.
+//!
 //! # Guarantees
 //!
 //! - *Stored* means stored: in that shard, under that sequence number. An aggregate counts only where every member
@@ -67,7 +69,10 @@ mod shared;
 mod sink;
 mod stats;
 
-pub use config::ProducerConfig;
+#[doc = include_str!("../docs/configuration.md")]
+pub mod configuration {}
+
+pub use config::{ProducerConfig, client_properties, producer_config_constants};
 pub use error::{BuildError, CloseError, DeliveryError, FlushError, PutError, TryPutError};
 pub use handle::PutHandle;
 pub use outcome::{Attempt, AttemptResult, Attempts, FailureCause, Outcome, RecordError, StoredRecord};

@@ -295,7 +295,7 @@ fn notes(properties: &Properties) -> Notes {
         } else if key.starts_with(AWS_CLIENT_CONFIG_PREFIX) && !CONNECTION_KEYS.contains(&key) {
             notes.add(key, "the setting of the SDK for Java has no counterpart here, and no effect");
         } else if key.starts_with(PRODUCER_PREFIX) {
-            notes.add(key, "the key is a producer's, and has no effect here");
+            notes.add(key, "the key is a producer's, whose own config reads it; it has no effect here");
         } else if [USER_AGENT_PREFIX, HTTP_CLIENT_MAX_CONCURRENCY].contains(&key) {
             notes.add(key, "the key is accepted, but has no effect here");
         } else if key == HTTP_PROTOCOL_VERSION && value == "HTTP1_1" {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::config::nearest::nearest;
 use crate::properties::printable;
 
 /// One problem of a configuration: the key, its value, and what is allowed.
@@ -81,16 +82,25 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Collects problems until the whole configuration has been looked at.
+/// Collects the problems of a configuration until the whole of it has been looked at.
+///
+/// For a part of a program that has keys of its own and reports them as this crate does.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<ConfigError>);
+pub struct ConfigProblems(Vec<ConfigError>);
 
-impl Problems {
-    pub(crate) fn missing(&mut self, key: &str, allowed: impl Into<Cow<'static, str>>) {
+// Short, since every reader of keys has one.
+pub(crate) use self::ConfigProblems as Problems;
+
+impl ConfigProblems {
+    /// Adds a key that is needed and absent; the text says when it is needed and what is allowed.
+    pub fn missing(&mut self, key: &str, allowed: impl Into<Cow<'static, str>>) {
         self.add(key, None, ConfigProblem::Missing(allowed.into()));
     }
 
-    pub(crate) fn invalid(&mut self, key: &str, value: &str, allowed: impl Into<Cow<'static, str>>) {
+    /// Adds a key whose value is not allowed; the text says what is.
+    ///
+    /// The value is not kept where the key looks secret.
+    pub fn invalid(&mut self, key: &str, value: &str, allowed: impl Into<Cow<'static, str>>) {
         self.add(key, Some(value), ConfigProblem::Invalid(allowed.into()));
     }
 
@@ -99,12 +109,14 @@ impl Problems {
         self.add(key, None, ConfigProblem::Invalid(Cow::Borrowed(allowed)));
     }
 
-    pub(crate) fn unsupported(&mut self, key: &str, value: &str, allowed: impl Into<Cow<'static, str>>) {
+    /// Adds a key whose value is the reference's, but cannot be done here; the text says what is allowed.
+    pub fn unsupported(&mut self, key: &str, value: &str, allowed: impl Into<Cow<'static, str>>) {
         self.add(key, Some(value), ConfigProblem::Unsupported(allowed.into()));
     }
 
-    pub(crate) fn unknown(&mut self, key: &str, nearest: Option<String>) {
-        self.add(key, None, ConfigProblem::Unknown(nearest));
+    /// Adds a key that is none of the known ones; the nearest of these is told where it is three edits away at most.
+    pub fn unknown<N: Into<String>>(&mut self, key: &str, known: impl IntoIterator<Item = N>) {
+        self.add(key, None, ConfigProblem::Unknown(nearest(key, known)));
     }
 
     /// Keeps the first problem of a key: later ones follow from it.
@@ -125,7 +137,10 @@ impl Problems {
     }
 
     /// The value, if nothing is wrong.
-    pub(crate) fn finish<T>(mut self, value: T) -> Result<T, ConfigErrors> {
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with every problem that was added, the first of each key; a retry is pointless.
+    pub fn finish<T>(mut self, value: T) -> Result<T, ConfigErrors> {
         if self.0.is_empty() {
             return Ok(value);
         }
@@ -141,7 +156,7 @@ mod tests {
     #[test]
     fn all_problems_are_reported_in_the_order_of_their_keys() {
         let mut problems = Problems::default();
-        problems.unknown("flink.shrad", Some("flink.shard".into()));
+        problems.unknown("flink.shrad", ["flink.shard"]);
         problems.invalid("aws.region", "nowhere", "a region");
         problems.invalid("aws.credentials.provider.basic.secretkey", "canary", "a key");
         let errors = problems.finish(()).unwrap_err();

@@ -98,7 +98,7 @@ pub(super) fn check(
             Some((_, kind)) if kind.allows(value) => {}
             Some((_, kind)) => problems.invalid(key, value, kind.description()),
             None if is_open(key) => {}
-            None => problems.unknown(key, nearest(key)),
+            None => problems.unknown(key, known()),
         }
     }
 }
@@ -136,31 +136,6 @@ pub(super) fn kind(key: &str) -> Option<Kind> {
     TABLES.iter().flat_map(|table| table.iter()).find(|(known, _)| *known == key).map(|(_, kind)| *kind)
 }
 
-/// The known key that a misspelt one most likely stands for.
-fn nearest(key: &str) -> Option<String> {
-    const MOST_EDITS: usize = 3;
-    known()
-        .map(|known| (edits(&key.to_ascii_lowercase(), &known.to_ascii_lowercase()), known))
-        .min()
-        .filter(|(edits, _)| *edits <= MOST_EDITS)
-        .map(|(_, known)| known)
-}
-
-/// The number of insertions, deletions and replacements from one text to the other (Levenshtein), by bytes.
-fn edits(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, left) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, right) in other.bytes().enumerate() {
-            let replaced = diagonal + usize::from(left != right);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[other.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,11 +143,8 @@ mod tests {
         aws_config_constants as aws, consumer_config_constants as consumer, source_config_constants as source,
     };
 
-    #[test]
-    fn edits_are_counted() {
-        for (one, other, expected) in [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0), ("ab", "ba", 2)] {
-            assert_eq!(edits(one, other), expected, "{one} {other}");
-        }
+    fn nearest(key: &str) -> Option<String> {
+        crate::config::nearest::nearest(key, known())
     }
 
     #[test]
