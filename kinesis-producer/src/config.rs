@@ -31,6 +31,8 @@ pub struct ProducerConfig {
     pub(crate) max_requests_in_flight: usize,
     pub(crate) queue_limit_records: usize,
     pub(crate) queue_limit_bytes: usize,
+    pub(crate) fail_if_throttled: bool,
+    pub(crate) max_user_record_size_bytes: Option<usize>,
     pub(crate) fail_on_error: bool,
     pub(crate) ordered: bool,
     pub(crate) backoff: Backoff,
@@ -51,6 +53,8 @@ impl Default for ProducerConfig {
             max_requests_in_flight: 10,
             queue_limit_records: 100_000,
             queue_limit_bytes: 64 * 1024 * 1024,
+            fail_if_throttled: false,
+            max_user_record_size_bytes: None,
             fail_on_error: false,
             ordered: false,
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5), 2.0),
@@ -145,6 +149,23 @@ impl ProducerConfig {
     /// the SDK, and as the text of the request.
     pub fn queue_limit_bytes(mut self, size: usize) -> Self {
         self.queue_limit_bytes = size;
+        self
+    }
+
+    /// Whether a record that its shard has no room for fails at once (FailIfThrottled); off by default.
+    ///
+    /// That is what `ProvisionedThroughputExceededException` says, of a request or of one of its records, and nothing
+    /// else. Off, the record is sent again after a pause, until its time is up.
+    pub fn fail_if_throttled(mut self, enabled: bool) -> Self {
+        self.fail_if_throttled = enabled;
+        self
+    }
+
+    /// The most bytes of a record's data (MaxUserRecordSize), 64 to 10,485,760; by default what its stream takes.
+    ///
+    /// The stream's own limit, for data and partition key together, holds besides.
+    pub fn max_user_record_size_bytes(mut self, size: usize) -> Self {
+        self.max_user_record_size_bytes = Some(size);
         self
     }
 

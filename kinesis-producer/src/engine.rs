@@ -7,13 +7,14 @@ use std::time::Duration;
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use aws_smithy_types::Blob;
-use kinesis_core::{KinesisClient, ListShardsScope, RequestError, RequestErrorKind, Shard, StreamName};
+use kinesis_core::{KinesisClient, ListShardsScope, RequestError, RequestErrorKind, StreamName};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::pipeline::{Action, Pipeline, RequestEntry, StreamInfo};
-use crate::queue::Command;
+use crate::outcome::FailureCause;
+use crate::pipeline::{Action, FlushTicket, Pipeline, RequestEntry, StreamInfo};
+use crate::queue::{Command, Deadline, GivenUp};
 use crate::shared::Shared;
 
 /// Commands taken at once, so that answers and timers get their turn under load.
@@ -29,7 +30,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 enum Done {
     Opened(StreamName, Result<StreamInfo, RequestError>),
-    Shards(StreamName, Result<Vec<Shard>, RequestError>),
+    Refreshed(StreamName, Result<StreamInfo, RequestError>),
     Put(u64, Result<PutRecordsOutput, RequestError>),
 }
 
@@ -41,9 +42,18 @@ pub(crate) struct Engine {
     shared: Arc<Shared>,
     requests: JoinSet<Done>,
     commands: VecDeque<Command>,
-    flushes: Vec<(u64, oneshot::Sender<()>)>,
-    closing: Option<u64>,
-    closers: Vec<oneshot::Sender<()>>,
+    flushes: Vec<(FlushTicket, oneshot::Sender<()>)>,
+    closing: Option<Closing>,
+}
+
+/// What the end waits for, and who waits for the end.
+#[derive(Debug)]
+struct Closing {
+    ticket: FlushTicket,
+    /// The earliest of those that the callers gave.
+    deadline: Option<Deadline>,
+    given_up: GivenUp,
+    callers: Vec<oneshot::Sender<GivenUp>>,
 }
 
 impl Engine {
@@ -56,7 +66,6 @@ impl Engine {
             commands: VecDeque::new(),
             flushes: Vec::new(),
             closing: None,
-            closers: Vec::new(),
         }
     }
 
@@ -67,9 +76,11 @@ impl Engine {
             self.wait().await;
         }
         self.requests.shutdown().await;
-        for closer in self.closers.drain(..) {
-            // The caller may have stopped waiting.
-            let _ = closer.send(());
+        if let Some(Closing { given_up, callers, .. }) = self.closing {
+            for caller in callers {
+                // The caller may have stopped waiting.
+                let _ = caller.send(given_up);
+            }
         }
     }
 
@@ -81,6 +92,7 @@ impl Engine {
             self.finish(done, now);
         }
         self.pipeline.advance(now);
+        self.give_up_late(now);
         while let Some(action) = self.pipeline.next_action(now) {
             self.start(action);
         }
@@ -94,7 +106,10 @@ impl Engine {
             return;
         }
         let now = Instant::now();
-        let deadline = self.pipeline.next_deadline(now).unwrap_or(now + IDLE);
+        let mut deadline = self.pipeline.next_deadline(now).unwrap_or(now + IDLE);
+        if let Some(Closing { deadline: Some(Deadline { at, .. }), .. }) = self.closing {
+            deadline = deadline.min(at);
+        }
         let done = tokio::select! {
             biased;
             Some(done) = self.requests.join_next() => Some(done),
@@ -115,22 +130,44 @@ impl Engine {
             match command {
                 Command::Put(incoming) => self.pipeline.accept(incoming, now),
                 Command::Acknowledge(stream, key) => self.pipeline.acknowledge(&stream, &key),
-                Command::Flush(done) => {
-                    let generation = self.pipeline.flush(now);
-                    self.flushes.push((generation, done));
+                Command::Open(stream, waiter) => self.pipeline.open(&stream, waiter),
+                Command::Flush(stream, done) => {
+                    let ticket = self.pipeline.flush(stream.as_ref(), now);
+                    self.flushes.push((ticket, done));
                 }
-                Command::Close(done) => {
-                    self.closing = Some(self.pipeline.flush(now));
-                    self.closers.push(done);
-                }
+                Command::Close(deadline, done) => self.close(deadline, done, now),
             }
         }
+    }
+
+    fn close(&mut self, deadline: Option<Deadline>, done: oneshot::Sender<GivenUp>, now: Instant) {
+        let ticket = self.pipeline.flush(None, now);
+        let closing = self.closing.get_or_insert_with(|| Closing {
+            ticket,
+            deadline: None,
+            given_up: GivenUp::default(),
+            callers: Vec::new(),
+        });
+        closing.callers.push(done);
+        closing.deadline = closing.deadline.into_iter().chain(deadline).min_by_key(|deadline| deadline.at);
+    }
+
+    /// Gives up what has no outcome when the time to close is over.
+    fn give_up_late(&mut self, now: Instant) {
+        let Some(closing) = &mut self.closing else { return };
+        let Some(deadline) = closing.deadline.filter(|deadline| deadline.at <= now) else { return };
+        let before = *self.pipeline.stats();
+        self.requests.abort_all();
+        self.pipeline.abandon(&FailureCause::Closed { limit: deadline.limit }, now);
+        let after = self.pipeline.stats();
+        closing.given_up.failed += after.user_records_failed - before.user_records_failed;
+        closing.given_up.unknown += after.user_records_unknown - before.user_records_unknown;
     }
 
     fn finish(&mut self, done: Result<Done, tokio::task::JoinError>, now: Instant) {
         match done {
             Ok(Done::Opened(stream, info)) => self.pipeline.on_opened(&stream, info, now),
-            Ok(Done::Shards(stream, shards)) => self.pipeline.on_shards(&stream, shards, now),
+            Ok(Done::Refreshed(stream, info)) => self.pipeline.on_refreshed(&stream, info, now),
             Ok(Done::Put(id, answer)) => self.pipeline.on_answer(id, answer, now),
             // A bug below: what it was about can no longer be told, so that every outcome becomes unknown.
             Err(error) => {
@@ -150,10 +187,10 @@ impl Engine {
                     Done::Opened(stream, info)
                 });
             }
-            Action::ReadShards(stream) => {
+            Action::Refresh(stream) => {
                 self.requests.spawn(async move {
-                    let shards = client.list_shards(&stream, ListShardsScope::All).await;
-                    Done::Shards(stream, shards)
+                    let info = look_up(&client, &stream).await;
+                    Done::Refreshed(stream, info)
                 });
             }
             Action::Put { id, stream, entries } => {
@@ -167,12 +204,11 @@ impl Engine {
 
     /// Makes what has changed visible to the callers.
     fn publish(&mut self) {
-        *self.shared.stats.lock() = *self.pipeline.stats();
+        self.shared.publish(self.pipeline.stats(), self.pipeline.oldest());
         if let Some(failures) = self.pipeline.take_failures() {
             self.shared.report(failures);
         }
-        let (records, bytes) = self.pipeline.take_released();
-        self.shared.queue.release(records, bytes);
+        self.shared.queue.release(self.pipeline.take_released());
     }
 
     /// Answers the flushes that are over; whether the producer is closed.
@@ -181,7 +217,7 @@ impl Engine {
             return false;
         }
         let pipeline = &mut self.pipeline;
-        let is_over = |(generation, _): &mut (u64, oneshot::Sender<()>)| pipeline.is_settled(*generation);
+        let is_over = |(ticket, _): &mut (FlushTicket, oneshot::Sender<()>)| pipeline.is_settled(ticket);
         for (_, done) in self.flushes.extract_if(.., is_over) {
             // The caller may have stopped waiting.
             let _ = done.send(());
@@ -189,7 +225,7 @@ impl Engine {
         if self.flushes.is_empty() && self.closing.is_none() {
             self.pipeline.end_flush();
         }
-        self.closing.is_some_and(|generation| self.pipeline.is_settled(generation))
+        self.closing.as_ref().is_some_and(|closing| self.pipeline.is_settled(&closing.ticket))
     }
 }
 

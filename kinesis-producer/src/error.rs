@@ -1,8 +1,11 @@
 //! The errors of the producer's calls; what became of a record is its [`Outcome`](crate::Outcome).
 
 use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use kinesis_core::{ParseStreamNameError, StreamName};
+use kinesis_core::{ParseStreamNameError, RequestError, StreamName};
 use thiserror::Error;
 
 use crate::outcome::FailureCause;
@@ -39,6 +42,16 @@ pub enum PutError {
         /// The service's limit.
         limit_bytes: usize,
     },
+    /// The record's data is larger than `max_user_record_size_bytes`.
+    #[error("record for {stream} not accepted: {size_bytes} bytes of data; at most {limit_bytes} are allowed")]
+    DataTooLarge {
+        /// The stream it was for.
+        stream: StreamName,
+        /// The data alone.
+        size_bytes: usize,
+        /// The setting.
+        limit_bytes: usize,
+    },
     /// The producer is closed, or its runtime has ended.
     #[error("record not accepted: the producer is closed")]
     Closed,
@@ -71,10 +84,41 @@ pub enum FlushError {
     Delivery(#[source] DeliveryError),
 }
 
+/// Why a stream was not opened; the producer goes on, and looks it up again for its next record.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The producer is closed, or its runtime has ended.
+    #[error("{stream} not opened: the producer is closed")]
+    Closed {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// The stream could not be looked up; whether a retry may help is the request's error to say.
+    #[error("{stream} not opened: it could not be looked up")]
+    Request {
+        /// The stream.
+        stream: StreamName,
+        /// Why.
+        #[source]
+        source: Arc<RequestError>,
+    },
+}
+
 /// Why a close is no success; the producer is closed all the same.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CloseError {
+    /// The time to close was over before all records had an outcome.
+    #[error("closed after {limit:?} with {failed} records given up that are not stored, and {unknown} that may be")]
+    DeadlinePassed {
+        /// The time that it had.
+        limit: Duration,
+        /// How many are definitely not stored; they may be put again.
+        failed: u64,
+        /// How many may be stored.
+        unknown: u64,
+    },
     /// The producer's runtime ended before all outcomes were known.
     #[error("closed before all outcomes were known: the runtime ended")]
     Abandoned,
@@ -87,6 +131,9 @@ pub enum CloseError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// The system gave no thread, or no runtime for it.
+    #[error("producer not built: no thread of its own")]
+    Thread(#[source] io::Error),
     /// No client was given.
     #[error("producer not built: it has no client; give it one")]
     NoClient,

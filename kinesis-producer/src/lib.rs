@@ -56,10 +56,11 @@
 //! lane per shard (packing, limit), collector, shard map, retries. With a paused tokio clock and a seeded
 //! [`Randomness`](kinesis_core::Randomness) a run repeats itself.
 
+mod acknowledgement;
+mod blocking;
 mod config;
 mod engine;
 mod error;
-mod handle;
 mod outcome;
 mod pipeline;
 mod producer;
@@ -72,11 +73,12 @@ mod stats;
 #[doc = include_str!("../docs/configuration.md")]
 pub mod configuration {}
 
+pub use acknowledgement::PutHandle;
+pub use blocking::{BlockingProducer, BlockingPutHandle};
 pub use config::{ProducerConfig, client_properties, producer_config_constants};
-pub use error::{BuildError, CloseError, DeliveryError, FlushError, PutError, TryPutError};
-pub use handle::PutHandle;
+pub use error::{BuildError, CloseError, DeliveryError, FlushError, OpenError, PutError, TryPutError};
 pub use outcome::{Attempt, AttemptResult, Attempts, FailureCause, Outcome, RecordError, StoredRecord};
 pub use producer::{KinesisProducer, KinesisProducerBuilder};
 pub use record::{StreamTarget, UserRecord};
 pub use sink::ProducerParticipant;
-pub use stats::ProducerStats;
+pub use stats::{Outstanding, ProducerStats};

@@ -46,6 +46,15 @@ impl Outcome {
         matches!(self, Self::Stored { .. })
     }
 
+    /// The same for the member at that place of an aggregate.
+    pub(crate) fn at(&self, index: u32) -> Self {
+        let mut outcome = self.clone();
+        if let Self::Stored { sub_sequence_number, .. } = &mut outcome {
+            *sub_sequence_number = u64::from(index);
+        }
+        outcome
+    }
+
     /// What was tried.
     pub const fn attempts(&self) -> &Attempts {
         match self {
@@ -141,6 +150,20 @@ pub enum FailureCause {
     /// The stream does not place records by partition key, so that they have no order.
     #[error("the stream distributes records by itself (AUTO), so that ordered mode is not possible; switch it off")]
     OrderUnavailable,
+    /// The service throttled the record, and `fail_if_throttled` is set.
+    #[error("the service throttled the record (fail_if_throttled): {code}: {message}")]
+    Throttled {
+        /// The service's error code.
+        code: Arc<str>,
+        /// The service's message.
+        message: Arc<str>,
+    },
+    /// The producer was closed with a deadline, which passed before the record was stored.
+    #[error("not stored within the {limit:?} that closing the producer was allowed to take")]
+    Closed {
+        /// The time that it had.
+        limit: Duration,
+    },
     /// The producer was dropped or its runtime ended before the outcome was known.
     #[error("the producer ended before the outcome was known; close it to wait for all outcomes")]
     Abandoned,

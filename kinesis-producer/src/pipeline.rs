@@ -25,19 +25,20 @@ use std::sync::Arc;
 
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
 use bytes::Bytes;
-use kinesis_core::{HashKey, RandomStream, Randomness, RequestError, Shard, StreamName};
-use tokio::sync::oneshot;
+use kinesis_core::{HashKey, RandomStream, Randomness, RequestError, StreamName};
 use tokio::time::Instant;
 
-use self::ledger::Ledger;
+use self::ledger::{AccountId, Ledger};
+pub(crate) use self::ledger::{FlushTicket, Released};
 use self::opening::Opening;
-pub(crate) use self::opening::StreamInfo;
+pub(crate) use self::opening::{OpenWaiter, StreamInfo};
 use self::stream::{Context, OpenStream};
 use self::time::earliest;
 use self::unit::{QueuedRecord, Tracker, Unit};
+use crate::acknowledgement::Responder;
 use crate::config::ProducerConfig;
 use crate::error::DeliveryError;
-use crate::outcome::Outcome;
+use crate::outcome::{Attempt, AttemptResult, FailureCause};
 use crate::record::UserRecord;
 use crate::stats::ProducerStats;
 
@@ -47,7 +48,7 @@ pub(crate) struct Incoming {
     pub(crate) stream: StreamName,
     pub(crate) record: UserRecord,
     pub(crate) hash_key: HashKey,
-    pub(crate) responder: oneshot::Sender<Outcome>,
+    pub(crate) responder: Responder,
 }
 
 /// One entry of a request.
@@ -63,16 +64,25 @@ pub(crate) struct RequestEntry {
 pub(crate) enum Action {
     /// Look a stream up.
     Open(StreamName),
-    /// Read a stream's shards.
-    ReadShards(StreamName),
+    /// Look a stream up again: its shards may have changed, or its mode.
+    Refresh(StreamName),
     /// Write.
     Put { id: u64, stream: StreamName, entries: Vec<RequestEntry> },
 }
 
 #[derive(Debug)]
-enum Stream {
+enum State {
     Opening(Opening),
     Open(Box<OpenStream>),
+}
+
+/// A stream with its account.
+#[derive(Debug)]
+struct Stream {
+    account: AccountId,
+    /// Whether a flush waits for its records.
+    is_urgent: bool,
+    state: State,
 }
 
 /// A request on its way.
@@ -95,37 +105,38 @@ pub(crate) struct Pipeline {
     next_sequence: u64,
     /// The stream that was served last, so that each gets its turn.
     served: Option<StreamName>,
-    is_urgent: bool,
 }
 
 impl Pipeline {
     pub(crate) fn new(config: ProducerConfig, randomness: &Randomness) -> Self {
         Self {
+            ledger: Ledger::new(config.queue_limit_bytes),
             config: Arc::new(config),
             streams: BTreeMap::new(),
             in_flight: BTreeMap::new(),
-            ledger: Ledger::default(),
             random: randomness.stream("producer retry"),
             next_request: 0,
             next_sequence: 0,
             served: None,
-            is_urgent: false,
         }
     }
 
     /// Takes a record in.
     pub(crate) fn accept(&mut self, incoming: Incoming, now: Instant) {
         let Incoming { stream, record, hash_key, responder } = incoming;
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        let stream = entry(&mut self.streams, &mut self.ledger, &stream);
         let tracker = Tracker {
             responder,
             accepted_at: now,
-            sequence: self.next_sequence,
-            generation: self.ledger.open(),
+            sequence,
+            account: stream.account,
+            generation: self.ledger.open(stream.account, now),
             size_bytes: record.size_bytes() as u32,
             data_bytes: record.data.len() as u32,
             history: None,
         };
-        self.next_sequence += 1;
         let record = QueuedRecord {
             partition_key: record.partition_key,
             explicit_hash_key: record.explicit_hash_key,
@@ -133,51 +144,93 @@ impl Pipeline {
             data: record.data,
             tracker,
         };
-        let mut ctx = context(&mut self.ledger, &mut self.random, now, self.is_urgent);
-        match self.streams.get_mut(&stream) {
-            Some(Stream::Open(open)) => open.accept(record, &mut ctx),
-            Some(Stream::Opening(opening)) => opening.accept(record),
-            None => {
-                let mut opening = Opening::default();
-                opening.accept(record);
-                self.streams.insert(stream, Stream::Opening(opening));
+        match &mut stream.state {
+            State::Open(open) => {
+                let mut ctx = context(&mut self.ledger, &mut self.random, now, stream.is_urgent);
+                open.accept(record, &mut ctx);
+            }
+            State::Opening(opening) => opening.accept(record),
+        }
+    }
+
+    /// Looks a stream up before there are records for it, and tells who waits for that.
+    pub(crate) fn open(&mut self, name: &StreamName, waiter: OpenWaiter) {
+        match &mut entry(&mut self.streams, &mut self.ledger, name).state {
+            State::Opening(opening) => opening.wait(waiter),
+            State::Open(_) => {
+                // The caller may have stopped waiting.
+                let _ = waiter.send(Ok(()));
             }
         }
     }
 
     /// Accepts records of a key again whose order was broken.
     pub(crate) fn acknowledge(&mut self, stream: &StreamName, partition_key: &str) {
-        if let Some(Stream::Open(open)) = self.streams.get_mut(stream) {
+        if let Some(Stream { state: State::Open(open), .. }) = self.streams.get_mut(stream) {
             open.acknowledge(partition_key);
         }
     }
 
-    /// Lets everything go that is here, and tells the generation to wait for.
-    pub(crate) fn flush(&mut self, now: Instant) -> u64 {
-        let generation = self.ledger.end_generation();
-        self.is_urgent = true;
-        self.each_open(now, OpenStream::flush);
-        generation
+    /// Lets everything go that is here, of one stream or of all, and tells what to wait for.
+    pub(crate) fn flush(&mut self, only: Option<&StreamName>, now: Instant) -> FlushTicket {
+        let mut accounts = Vec::new();
+        for (name, stream) in &mut self.streams {
+            if only.is_some_and(|only| only != name) {
+                continue;
+            }
+            accounts.push(stream.account);
+            stream.is_urgent = true;
+            if let State::Open(open) = &mut stream.state {
+                open.flush(&mut context(&mut self.ledger, &mut self.random, now, true));
+            }
+        }
+        self.ledger.cut(accounts)
     }
 
-    /// Whether all records up to that flush have their outcomes.
-    pub(crate) fn is_settled(&mut self, generation: u64) -> bool {
-        self.ledger.is_settled(generation)
+    /// Whether all records that the flush waits for have their outcomes.
+    pub(crate) fn is_settled(&self, ticket: &FlushTicket) -> bool {
+        self.ledger.is_settled(ticket)
     }
 
     /// Takes note that no flush waits any more.
     pub(crate) fn end_flush(&mut self) {
-        self.is_urgent = false;
+        self.streams.values_mut().for_each(|stream| stream.is_urgent = false);
+    }
+
+    /// Gives up everything that has no outcome yet: what is on its way may be stored.
+    pub(crate) fn abandon(&mut self, cause: &FailureCause, now: Instant) {
+        let interrupted = AttemptResult::Ambiguous {
+            code: "Interrupted".into(),
+            message: "the producer was closed before there was an answer".into(),
+        };
+        for InFlight { stream, started, units } in std::mem::take(&mut self.in_flight).into_values() {
+            let duration = now.saturating_duration_since(started);
+            for mut unit in units {
+                unit.history.push(Attempt { started, duration, result: interrupted.clone() });
+                for tracker in unit.into_trackers() {
+                    self.ledger.give_up(tracker, &stream, cause.clone());
+                }
+            }
+        }
+        for (name, stream) in &mut self.streams {
+            let waiting: Vec<_> = match &mut stream.state {
+                State::Opening(opening) => opening.take_waiting().into_iter().map(|record| record.tracker).collect(),
+                State::Open(open) => open.take_all(now),
+            };
+            for tracker in waiting {
+                self.ledger.give_up(tracker, name, cause.clone());
+            }
+        }
     }
 
     /// Does what time alone makes due.
     pub(crate) fn advance(&mut self, now: Instant) {
         let ttl = self.config.record_ttl;
         for (name, stream) in &mut self.streams {
-            let mut ctx = context(&mut self.ledger, &mut self.random, now, self.is_urgent);
-            match stream {
-                Stream::Opening(opening) => opening.expire(name, ttl, &mut ctx),
-                Stream::Open(open) => open.advance(&mut ctx),
+            let mut ctx = context(&mut self.ledger, &mut self.random, now, stream.is_urgent);
+            match &mut stream.state {
+                State::Opening(opening) => opening.expire(name, ttl, &mut ctx),
+                State::Open(open) => open.advance(&mut ctx),
             }
         }
     }
@@ -186,9 +239,9 @@ impl Pipeline {
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let may_send = self.may_send();
         self.streams.values().fold(None, |soonest, stream| {
-            let deadline = match stream {
-                Stream::Opening(opening) => opening.next_deadline(now, self.config.record_ttl),
-                Stream::Open(open) => open.next_deadline(now, may_send),
+            let deadline = match &stream.state {
+                State::Opening(opening) => opening.next_deadline(now, self.config.record_ttl),
+                State::Open(open) => open.next_deadline(now, may_send),
             };
             earliest(soonest, deadline)
         })
@@ -200,14 +253,14 @@ impl Pipeline {
     }
 
     fn next_reading(&mut self, now: Instant) -> Option<Action> {
-        self.streams.iter_mut().find_map(|(name, stream)| match stream {
-            Stream::Opening(opening) if opening.due_at(now).is_some_and(|due| due <= now) => {
+        self.streams.iter_mut().find_map(|(name, stream)| match &mut stream.state {
+            State::Opening(opening) if opening.due_at(now).is_some_and(|due| due <= now) => {
                 opening.start();
                 Some(Action::Open(name.clone()))
             }
-            Stream::Open(open) if open.map_due_at(now).is_some_and(|due| due <= now) => {
+            State::Open(open) if open.map_due_at(now).is_some_and(|due| due <= now) => {
                 open.start_map_reading();
-                Some(Action::ReadShards(name.clone()))
+                Some(Action::Refresh(name.clone()))
             }
             _ => None,
         })
@@ -221,7 +274,6 @@ impl Pipeline {
         if !self.may_send() {
             return None;
         }
-        let mut ctx = context(&mut self.ledger, &mut self.random, now, self.is_urgent);
         let is_after = |name: &StreamName| self.served.as_ref().is_none_or(|served| name > served);
         // Each stream once, beginning behind the one that was served last.
         for second_round in [false, true] {
@@ -229,7 +281,8 @@ impl Pipeline {
                 if is_after(name) == second_round {
                     continue;
                 }
-                let Stream::Open(open) = stream else { continue };
+                let State::Open(open) = &mut stream.state else { continue };
+                let mut ctx = context(&mut self.ledger, &mut self.random, now, stream.is_urgent);
                 if let Some(units) = open.take_request(&mut ctx) {
                     let name = name.clone();
                     return Some(self.start_request(name, units, now));
@@ -268,18 +321,21 @@ impl Pipeline {
         let Some(request) = self.in_flight.remove(&id) else {
             return;
         };
-        let mut ctx = context(&mut self.ledger, &mut self.random, now, self.is_urgent);
-        if let Some(Stream::Open(open)) = self.streams.get_mut(&request.stream) {
+        if let Some(Stream { state: State::Open(open), is_urgent, .. }) = self.streams.get_mut(&request.stream) {
+            let mut ctx = context(&mut self.ledger, &mut self.random, now, *is_urgent);
             open.on_answer(request.units, request.started, answer, &mut ctx);
         }
     }
 
     /// Takes what a look-up found.
     pub(crate) fn on_opened(&mut self, name: &StreamName, info: Result<StreamInfo, RequestError>, now: Instant) {
-        let Some(Stream::Opening(opening)) = self.streams.get_mut(name) else {
+        let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
-        let mut ctx = context(&mut self.ledger, &mut self.random, now, self.is_urgent);
+        let State::Opening(opening) = &mut stream.state else {
+            return;
+        };
+        let mut ctx = context(&mut self.ledger, &mut self.random, now, stream.is_urgent);
         let opened = info.and_then(|info| {
             OpenStream::new(name.clone(), Arc::clone(&self.config), &info, now).ok_or_else(|| no_open_shard(name))
         });
@@ -287,31 +343,36 @@ impl Pipeline {
             Err(error) => opening.fail(name, error, &self.config.backoff, &mut ctx),
             Ok(mut open) => {
                 ctx.ledger.stats.shard_map_reads += 1;
+                opening.tell(&Ok(()));
                 for record in opening.take_waiting() {
                     open.accept(record, &mut ctx);
                 }
                 if ctx.urgent {
                     open.flush(&mut ctx);
                 }
-                self.streams.insert(name.clone(), Stream::Open(Box::new(open)));
+                stream.state = State::Open(Box::new(open));
             }
         }
     }
 
-    /// Takes a reading of a stream's shards.
-    pub(crate) fn on_shards(&mut self, name: &StreamName, shards: Result<Vec<Shard>, RequestError>, now: Instant) {
-        let mut ctx = context(&mut self.ledger, &mut self.random, now, self.is_urgent);
-        if let Some(Stream::Open(open)) = self.streams.get_mut(name) {
-            open.on_map(shards, &mut ctx);
+    /// Takes what looking a stream up again found.
+    pub(crate) fn on_refreshed(&mut self, name: &StreamName, info: Result<StreamInfo, RequestError>, now: Instant) {
+        if let Some(Stream { state: State::Open(open), is_urgent, .. }) = self.streams.get_mut(name) {
+            open.on_map(info, &mut context(&mut self.ledger, &mut self.random, now, *is_urgent));
         }
+    }
+
+    /// About when the oldest record without an outcome was accepted.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.ledger.oldest()
     }
 
     pub(crate) const fn stats(&self) -> &ProducerStats {
         &self.ledger.stats
     }
 
-    /// The records and bytes whose room is free since the last call.
-    pub(crate) fn take_released(&mut self) -> (usize, usize) {
+    /// What is freed since the last call.
+    pub(crate) fn take_released(&mut self) -> Released {
         self.ledger.take_released()
     }
 
@@ -319,15 +380,16 @@ impl Pipeline {
     pub(crate) fn take_failures(&mut self) -> Option<DeliveryError> {
         self.ledger.take_failures()
     }
+}
 
-    fn each_open(&mut self, now: Instant, mut act: impl FnMut(&mut OpenStream, &mut Context<'_>)) {
-        for stream in self.streams.values_mut() {
-            let mut ctx = context(&mut self.ledger, &mut self.random, now, self.is_urgent);
-            if let Stream::Open(open) = stream {
-                act(open, &mut ctx);
-            }
-        }
+/// The stream of that name, which begins with its first record.
+fn entry<'a>(streams: &'a mut BTreeMap<StreamName, Stream>, ledger: &mut Ledger, name: &StreamName) -> &'a mut Stream {
+    // Looked up before it is entered, since the name would be cloned for every record.
+    if !streams.contains_key(name) {
+        let state = State::Opening(Opening::default());
+        streams.insert(name.clone(), Stream { account: ledger.add_account(), is_urgent: false, state });
     }
+    streams.get_mut(name).expect("invariant: inserted above where it was missing")
 }
 
 /// Not a method: the streams are borrowed beside it.

@@ -3,19 +3,22 @@
 mod builder;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kinesis_core::{HashKey, StreamName};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 pub use self::builder::KinesisProducerBuilder;
-use crate::error::{CloseError, DeliveryError, FlushError, PutError, TryPutError};
-use crate::handle::PutHandle;
-use crate::pipeline::Incoming;
-use crate::queue::{Closed, Command, Room};
+use crate::acknowledgement::PutHandle;
+use crate::blocking::BlockingProducer;
+use crate::error::{CloseError, DeliveryError, FlushError, OpenError, PutError, TryPutError};
+use crate::queue::{Closed, Command, Deadline, GivenUp, Room};
 use crate::record::UserRecord;
 use crate::shared::Shared;
-use crate::stats::ProducerStats;
+use crate::stats::{Outstanding, ProducerStats};
 
 /// Writes records to Kinesis streams, and tells the outcome of each.
 ///
@@ -32,6 +35,8 @@ pub struct KinesisProducer {
 struct Inner {
     shared: Arc<Shared>,
     engine: AbortHandle,
+    runtime: Handle,
+    max_user_record_size_bytes: Option<usize>,
 }
 
 impl Drop for Inner {
@@ -73,17 +78,45 @@ impl KinesisProducer {
         }
     }
 
+    /// Looks a stream up before its first record, so that this waits for nothing but its request.
+    ///
+    /// It finds out now whether the stream exists and may be looked up, and opens a connection to the service. Cancel
+    /// safety: the look-up goes on.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is lost by it, and the stream is looked up again for the next record or call.
+    pub async fn open(&self, stream: &StreamName) -> Result<(), OpenError> {
+        let closed = || OpenError::Closed { stream: stream.clone() };
+        let (waiter, opened) = oneshot::channel();
+        let sent = self.shared().queue.command(Command::Open(stream.clone(), waiter));
+        sent.map_err(|Closed| closed())?;
+        let result = opened.await.map_err(|_| closed())?;
+        result.map_err(|source| OpenError::Request { stream: stream.clone(), source })
+    }
+
     /// Sends everything now, and waits for the outcomes of all records accepted before.
     ///
     /// It takes no longer than the records live (`record_ttl`) and one attempt. Cancel safety: what was to be sent is
     /// sent all the same.
     ///
     /// # Errors
-    /// [`FlushError::Delivery`] where records were not stored and `fail_on_error` is set; [`FlushError::Closed`] after
-    /// a close.
+    /// [`FlushError::Delivery`] where records were not stored and `fail_on_error` is set; [`FlushError::Closed`] where
+    /// the producer is closed.
     pub async fn flush(&self) -> Result<(), FlushError> {
+        self.flush_of(None).await
+    }
+
+    /// The same for the records of one stream; those of others wait for company as before.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush); the failures may be another stream's.
+    pub async fn flush_stream(&self, stream: &StreamName) -> Result<(), FlushError> {
+        self.flush_of(Some(stream.clone())).await
+    }
+
+    async fn flush_of(&self, stream: Option<StreamName>) -> Result<(), FlushError> {
         let (done, flushed) = oneshot::channel();
-        let sent = self.shared().queue.command(Command::Flush(done));
+        let sent = self.shared().queue.command(Command::Flush(stream, done));
         sent.map_err(|Closed| FlushError::Closed)?;
         flushed.await.map_err(|_| FlushError::Closed)?;
         self.failures().map_or(Ok(()), |failures| Err(FlushError::Delivery(failures)))
@@ -91,22 +124,48 @@ impl KinesisProducer {
 
     /// Accepts nothing more, waits for all outcomes, and returns the counters.
     ///
-    /// Afterwards nothing reaches the service any more. Closing again waits for the same. Cancel safety: the producer
-    /// goes on closing.
+    /// Afterwards nothing reaches the service any more. It takes no longer than the records live (`record_ttl`) and one
+    /// attempt. Closing again waits for the same. Cancel safety: the producer goes on closing.
     ///
     /// # Errors
     /// [`CloseError::Delivery`] where records were not stored and `fail_on_error` is set; [`CloseError::Abandoned`]
     /// where the runtime ended first.
     pub async fn close(&self) -> Result<ProducerStats, CloseError> {
+        self.close_by(None).await
+    }
+
+    /// The same, but gives up after that time what has no outcome by then.
+    ///
+    /// Requests on their way are cut off, so that their records become [`Unknown`](crate::Outcome::Unknown); what waits
+    /// becomes [`Failed`](crate::Outcome::Failed), where no earlier attempt leaves that open.
+    ///
+    /// # Errors
+    /// As [`close`](Self::close), and [`CloseError::DeadlinePassed`] where records were given up.
+    pub async fn close_within(&self, limit: Duration) -> Result<ProducerStats, CloseError> {
+        let deadline = Instant::now().checked_add(limit).map(|at| Deadline { at, limit });
+        self.close_by(deadline).await
+    }
+
+    async fn close_by(&self, deadline: Option<Deadline>) -> Result<ProducerStats, CloseError> {
         self.shared().queue.close();
         let (done, closed) = oneshot::channel();
-        if self.shared().queue.command(Command::Close(done)).is_ok() {
-            closed.await.map_err(|_| CloseError::Abandoned)?;
+        if self.shared().queue.command(Command::Close(deadline, done)).is_ok() {
+            let GivenUp { failed, unknown } = closed.await.map_err(|_| CloseError::Abandoned)?;
+            if let Some(Deadline { limit, .. }) = deadline.filter(|_| failed + unknown > 0) {
+                return Err(CloseError::DeadlinePassed { limit, failed, unknown });
+            }
         }
         if self.stats().outstanding() > 0 {
             return Err(CloseError::Abandoned);
         }
         self.failures().map_or_else(|| Ok(self.stats()), |failures| Err(CloseError::Delivery(failures)))
+    }
+
+    /// The records that have no outcome yet, and the age of the oldest.
+    pub fn outstanding(&self) -> Outstanding {
+        let (records, bytes) = self.shared().queue.outstanding();
+        let oldest = self.shared().oldest().filter(|_| records > 0);
+        Outstanding { records, bytes, oldest: oldest.map(|accepted_at| accepted_at.elapsed()) }
     }
 
     /// Accepts records of a partition key again after one of them had an unknown outcome in ordered mode.
@@ -118,14 +177,25 @@ impl KinesisProducer {
         let _ = self.shared().queue.command(command);
     }
 
+    /// The same producer for code that is not asynchronous.
+    pub fn blocking(&self) -> BlockingProducer {
+        BlockingProducer::new(self.clone(), self.inner.runtime.clone())
+    }
+
     /// The counters as of the engine's last turn.
     pub fn stats(&self) -> ProducerStats {
-        *self.shared().stats.lock()
+        self.shared().stats()
     }
 
     /// The records not stored since the last checkpoint.
     pub(crate) fn take_checkpoint_failures(&self) -> Option<DeliveryError> {
         self.shared().take_checkpoint_failures()
+    }
+
+    /// Waits for the end of the engine, without keeping the producer.
+    pub(crate) fn engine_end(&self) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::clone(&self.inner.shared);
+        async move { shared.queue.ended().await }
     }
 
     fn shared(&self) -> &Shared {
@@ -140,7 +210,13 @@ impl KinesisProducer {
         if let Some(failures) = self.failures() {
             return Err(PutError::Earlier(failures));
         }
-        Ok((record.validate()?.clone(), record.hash_key()))
+        let stream = record.validate()?.clone();
+        if let Some(limit_bytes) = self.inner.max_user_record_size_bytes
+            && record.data.len() > limit_bytes
+        {
+            return Err(PutError::DataTooLarge { stream, size_bytes: record.data.len(), limit_bytes });
+        }
+        Ok((stream, record.hash_key()))
     }
 
     fn enqueue(
@@ -150,9 +226,6 @@ impl KinesisProducer {
         record: UserRecord,
         hash_key: HashKey,
     ) -> Result<PutHandle, PutError> {
-        let (responder, outcome) = oneshot::channel();
-        let incoming = Incoming { stream, record, hash_key, responder };
-        self.shared().queue.put(room, incoming).map_err(|Closed| PutError::Closed)?;
-        Ok(PutHandle::new(outcome))
+        self.shared().queue.put(room, stream, record, hash_key).map_err(|Closed| PutError::Closed)
     }
 }

@@ -1,13 +1,17 @@
 //! The way into the engine: bounded by records and bytes, and closed for good.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use kinesis_core::{HashKey, StreamName};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, TryAcquireError, oneshot};
+use tokio::time::Instant;
 
+use crate::acknowledgement::{Places, PutHandle};
 use crate::config::ProducerConfig;
-use crate::pipeline::Incoming;
-use kinesis_core::StreamName;
+use crate::pipeline::{Incoming, OpenWaiter, Released};
+use crate::record::UserRecord;
 
 /// What callers want of the engine.
 #[derive(Debug)]
@@ -15,10 +19,26 @@ pub(crate) enum Command {
     Put(Incoming),
     /// Accept records of that key again.
     Acknowledge(StreamName, String),
-    /// Tell when everything up to here has its outcome.
-    Flush(oneshot::Sender<()>),
-    /// The same, and end.
-    Close(oneshot::Sender<()>),
+    /// Look the stream up.
+    Open(StreamName, OpenWaiter),
+    /// Tell when everything up to here has its outcome, of one stream or of all.
+    Flush(Option<StreamName>, oneshot::Sender<()>),
+    /// The same for all, and end; where there is a deadline, give up what has no outcome then.
+    Close(Option<Deadline>, oneshot::Sender<GivenUp>),
+}
+
+/// When a close gives up, and after how long that is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    pub(crate) limit: Duration,
+}
+
+/// The records that had no outcome when the time to close was over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GivenUp {
+    pub(crate) failed: u64,
+    pub(crate) unknown: u64,
 }
 
 /// The queue is closed.
@@ -28,6 +48,10 @@ pub(crate) struct Closed;
 #[derive(Debug, Default)]
 struct Inbox {
     commands: VecDeque<Command>,
+    places: Places,
+    /// Records in, less those that were released.
+    records: usize,
+    bytes: usize,
     takes_no_records: bool,
     ended: bool,
 }
@@ -37,6 +61,8 @@ struct Inbox {
 pub(crate) struct Queue {
     inbox: Mutex<Inbox>,
     work: Notify,
+    /// Told when the queue has ended.
+    end: Notify,
     records: Semaphore,
     bytes: Semaphore,
     limit_bytes: u32,
@@ -56,6 +82,7 @@ impl Queue {
         Self {
             inbox: Mutex::default(),
             work: Notify::new(),
+            end: Notify::new(),
             records: permits(config.queue_limit_records),
             bytes: permits(limit_bytes as usize),
             limit_bytes,
@@ -88,18 +115,28 @@ impl Queue {
     }
 
     /// Puts a record into its room.
-    pub(crate) fn put(&self, room: Room<'_>, incoming: Incoming) -> Result<(), Closed> {
-        {
+    pub(crate) fn put(
+        &self,
+        room: Room<'_>,
+        stream: StreamName,
+        record: UserRecord,
+        hash_key: HashKey,
+    ) -> Result<PutHandle, Closed> {
+        let handle = {
             let mut inbox = self.inbox.lock();
             if inbox.takes_no_records {
                 return Err(Closed);
             }
-            inbox.commands.push_back(Command::Put(incoming));
-        }
+            inbox.records += 1;
+            inbox.bytes += record.size_bytes();
+            let (responder, handle) = inbox.places.next();
+            inbox.commands.push_back(Command::Put(Incoming { stream, record, hash_key, responder }));
+            handle
+        };
         room.records.forget();
         room.bytes.forget();
         self.work.notify_one();
-        Ok(())
+        Ok(handle)
     }
 
     /// Sends a command that needs no room.
@@ -116,11 +153,21 @@ impl Queue {
     }
 
     /// Gives room back.
-    pub(crate) fn release(&self, records: usize, bytes: usize) {
-        if records > 0 {
-            self.records.add_permits(records);
-            self.bytes.add_permits(bytes);
+    pub(crate) fn release(&self, released: Released) {
+        if released.records > 0 {
+            let mut inbox = self.inbox.lock();
+            inbox.records -= released.records;
+            inbox.bytes -= released.bytes;
+            drop(inbox);
+            self.records.add_permits(released.records);
+            self.bytes.add_permits(released.room_bytes);
         }
+    }
+
+    /// The records in here and behind it that have no outcome, and their bytes.
+    pub(crate) fn outstanding(&self) -> (usize, usize) {
+        let inbox = self.inbox.lock();
+        (inbox.records, inbox.bytes)
     }
 
     /// Swaps all commands into `commands`, which must be empty.
@@ -149,5 +196,15 @@ impl Queue {
             std::mem::take(&mut inbox.commands)
         };
         drop(left);
+        self.end.notify_waiters();
+    }
+
+    /// Waits until the queue has ended.
+    pub(crate) async fn ended(&self) {
+        // Before the look, so that an end in between is not missed.
+        let end = self.end.notified();
+        if !self.inbox.lock().ended {
+            end.await;
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the callers and the engine share.
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::error::DeliveryError;
 use crate::queue::Queue;
@@ -15,18 +16,41 @@ struct Failures {
     checkpoint: Option<DeliveryError>,
 }
 
+/// What the engine tells at each turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Published {
+    stats: ProducerStats,
+    /// When the oldest record was accepted that has no outcome.
+    oldest: Option<Instant>,
+}
+
 /// Shared between the engine and every clone of the producer.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) queue: Queue,
-    pub(crate) stats: Mutex<ProducerStats>,
+    published: Mutex<Published>,
     fail_on_error: bool,
     failures: Mutex<Failures>,
 }
 
 impl Shared {
     pub(crate) fn new(queue: Queue, fail_on_error: bool) -> Self {
-        Self { queue, stats: Mutex::default(), fail_on_error, failures: Mutex::default() }
+        Self { queue, published: Mutex::default(), fail_on_error, failures: Mutex::default() }
+    }
+
+    /// Makes the engine's counters visible.
+    pub(crate) fn publish(&self, stats: &ProducerStats, oldest: Option<Instant>) {
+        *self.published.lock() = Published { stats: *stats, oldest };
+    }
+
+    /// The counters as of the engine's last turn.
+    pub(crate) fn stats(&self) -> ProducerStats {
+        self.published.lock().stats
+    }
+
+    /// When the oldest record was accepted that had no outcome at the engine's last turn.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.published.lock().oldest
     }
 
     /// Takes note of records that were given up.

@@ -1,5 +1,19 @@
 //! What a producer counts.
 
+use std::time::Duration;
+
+/// What a producer has accepted, and knows no outcome of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outstanding {
+    /// The records.
+    pub records: usize,
+    /// Their data and partition keys.
+    pub bytes: usize,
+    /// How long ago the oldest was accepted, to about a millisecond; nothing where there is none.
+    pub oldest: Option<Duration>,
+}
+
 /// The counters of a producer, since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -96,6 +96,16 @@ impl ProducerConfig {
                 MAX_RECORD_BYTES as u64,
                 "64 to 10485760",
             ),
+            self.max_user_record_size_bytes.and_then(|size| {
+                whole(
+                    "max_user_record_size_bytes",
+                    keys::MAX_USER_RECORD_SIZE,
+                    size,
+                    64,
+                    MAX_RECORD_BYTES as u64,
+                    "64 to 10485760",
+                )
+            }),
             whole("collection_max_count", keys::COLLECTION_MAX_COUNT, self.collection_max_count, 1, 500, "1 to 500"),
             whole(
                 "collection_max_size_bytes",

@@ -156,6 +156,8 @@ fn read(values: Values<'_>) -> ProducerConfig {
         rate_limit: values.number(keys::RATE_LIMIT).unwrap_or(default.rate_limit),
         record_max_buffered_time: buffered.unwrap_or(default.record_max_buffered_time),
         record_ttl: values.millis(keys::RECORD_TTL).unwrap_or(default.record_ttl),
+        fail_if_throttled: values.flag(keys::FAIL_IF_THROTTLED).unwrap_or(default.fail_if_throttled),
+        max_user_record_size_bytes: values.count(keys::MAX_USER_RECORD_SIZE),
         max_requests_in_flight: max_requests(values, default.max_requests_in_flight),
         ..default
     }

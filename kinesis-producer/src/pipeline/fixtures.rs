@@ -3,11 +3,11 @@
 use std::sync::OnceLock;
 
 use kinesis_core::{HashKey, StreamName};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::ledger::Ledger;
 use super::unit::{QueuedRecord, Tracker};
-use crate::outcome::Outcome;
+use crate::acknowledgement::{Places, PutHandle};
 
 /// The instant that all tests of a process count from.
 pub(crate) fn start() -> Instant {
@@ -17,6 +17,13 @@ pub(crate) fn start() -> Instant {
 
 pub(crate) fn stream() -> StreamName {
     "orders".parse().unwrap()
+}
+
+/// Accounts of one stream.
+pub(crate) fn ledger() -> Ledger {
+    let mut ledger = Ledger::new(usize::MAX);
+    ledger.add_account();
+    ledger
 }
 
 /// A record that nobody waits for.
@@ -29,13 +36,8 @@ pub(crate) fn record_at(sequence: u64, key: &str, data: &[u8], accepted_at: Inst
 }
 
 /// A record, and where its outcome arrives.
-pub(crate) fn awaited_record(
-    sequence: u64,
-    key: &str,
-    data: &[u8],
-    accepted_at: Instant,
-) -> (QueuedRecord, oneshot::Receiver<Outcome>) {
-    let (responder, outcome) = oneshot::channel();
+pub(crate) fn awaited_record(sequence: u64, key: &str, data: &[u8], accepted_at: Instant) -> (QueuedRecord, PutHandle) {
+    let (responder, outcome) = Places::default().next();
     let record = QueuedRecord {
         partition_key: key.to_owned(),
         explicit_hash_key: None,
@@ -45,6 +47,7 @@ pub(crate) fn awaited_record(
             responder,
             accepted_at,
             sequence,
+            account: 0,
             generation: 0,
             size_bytes: (key.len() + data.len()) as u32,
             data_bytes: data.len() as u32,

@@ -51,6 +51,13 @@ impl Lane {
         &self.route
     }
 
+    /// Packs by those limits from now on.
+    pub(crate) fn set_limits(&mut self, aggregation: AggregationLimits) {
+        self.finish_packing();
+        self.aggregation = aggregation;
+        self.aggregator = Aggregator::new(aggregation);
+    }
+
     /// Adds a record behind all others; whether the lane wants to be looked at.
     pub(crate) fn add(&mut self, record: QueuedRecord) -> bool {
         let waiting = self.ready.len();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kinesis_core::{Backoff, RequestError, Shard, StreamName};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::backoff::Pause;
@@ -24,10 +25,14 @@ pub(crate) struct StreamInfo {
     pub(crate) shards: Vec<Shard>,
 }
 
+/// Who waits for a stream to be looked up, and what that came to.
+pub(crate) type OpenWaiter = oneshot::Sender<Result<(), Arc<RequestError>>>;
+
 /// The records that wait while a stream is looked up.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
     waiting: VecDeque<QueuedRecord>,
+    waiters: Vec<OpenWaiter>,
     running: bool,
     pause: Pause,
     last: Option<Arc<str>>,
@@ -38,9 +43,15 @@ impl Opening {
         self.waiting.push_back(record);
     }
 
+    /// Takes note of who wants to know when the stream is found.
+    pub(crate) fn wait(&mut self, waiter: OpenWaiter) {
+        self.waiters.push(waiter);
+    }
+
     /// When to look the stream up, if that is wanted.
     pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
-        (!self.running && !self.waiting.is_empty()).then(|| self.pause.until(now).unwrap_or(now))
+        let is_wanted = !self.waiting.is_empty() || !self.waiters.is_empty();
+        (!self.running && is_wanted).then(|| self.pause.until(now).unwrap_or(now))
     }
 
     pub(crate) fn start(&mut self) {
@@ -50,6 +61,8 @@ impl Opening {
     /// Takes note of a look-up that failed: for good with all that waits, or until it is tried again.
     pub(crate) fn fail(&mut self, stream: &StreamName, error: RequestError, backoff: &Backoff, ctx: &mut Context<'_>) {
         self.running = false;
+        let error = Arc::new(error);
+        self.tell(&Err(Arc::clone(&error)));
         if error.is_retryable() {
             tracing::debug!(%stream, %error, "looking up the stream again");
             self.last = Some(error.to_string().into());
@@ -58,7 +71,6 @@ impl Opening {
         }
         tracing::warn!(%stream, %error, records = self.waiting.len(), "records not stored");
         self.pause.succeed();
-        let error = Arc::new(error);
         for record in self.waiting.drain(..) {
             ctx.ledger.give_up(record.tracker, stream, FailureCause::Request(Arc::clone(&error)));
         }
@@ -79,6 +91,14 @@ impl Opening {
         earliest(expiry, self.due_at(now))
     }
 
+    /// Tells those who wait what a look-up came to.
+    pub(crate) fn tell(&mut self, result: &Result<(), Arc<RequestError>>) {
+        for waiter in self.waiters.drain(..) {
+            // The caller may have stopped waiting.
+            let _ = waiter.send(result.clone());
+        }
+    }
+
     pub(crate) fn take_waiting(&mut self) -> VecDeque<QueuedRecord> {
         std::mem::take(&mut self.waiting)
     }
@@ -88,8 +108,7 @@ impl Opening {
 mod tests {
     use kinesis_core::{Randomness, RequestErrorKind};
 
-    use super::super::fixtures::{awaited_record, start, stream};
-    use super::super::ledger::Ledger;
+    use super::super::fixtures::{awaited_record, ledger, start, stream};
     use super::*;
     use crate::outcome::Outcome;
 
@@ -97,11 +116,11 @@ mod tests {
     const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5), 2.0);
 
     fn outcome_of(kind: RequestErrorKind, after: Duration) -> Option<Outcome> {
-        let mut ledger = Ledger::default();
-        ledger.open();
+        let mut ledger = ledger();
+        ledger.open(0, start());
         let mut random = Randomness::from_seed(1).stream("retry");
         let mut opening = Opening::default();
-        let (record, mut outcome) = awaited_record(0, "k", b"x", start());
+        let (record, outcome) = awaited_record(0, "k", b"x", start());
         opening.accept(record);
         assert_eq!(opening.due_at(start()), Some(start()));
         opening.start();
@@ -111,7 +130,7 @@ mod tests {
         opening.fail(&stream(), error, &BACKOFF, &mut ctx);
         ctx.now = start() + after;
         opening.expire(&stream(), TTL, &mut ctx);
-        outcome.try_recv().ok()
+        outcome.outcome()
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::opening::StreamInfo;
 use super::order::OrderGuard;
 use super::shard_map::{MapRefresh, Route, ShardMap};
 use super::time::{after, earliest};
-use super::unit::{QueuedRecord, Unit};
+use super::unit::{QueuedRecord, Tracker, Unit};
 use crate::config::ProducerConfig;
 use crate::outcome::FailureCause;
 
@@ -94,16 +94,19 @@ impl OpenStream {
         Some(stream)
     }
 
-    fn new_lane(&self, route: Route, now: Instant) -> Lane {
+    fn aggregation_limits(&self) -> AggregationLimits {
         // The outer partition key of an aggregate is one byte of the stream's limit.
         let max_size_bytes = self.config.aggregation_max_size_bytes.min(self.record_limit_bytes.saturating_sub(1));
-        let aggregation = AggregationLimits {
+        AggregationLimits {
             enabled: self.config.aggregation && self.by_partition_key,
             max_count: self.config.aggregation_max_count,
             max_size_bytes,
-        };
+        }
+    }
+
+    fn new_lane(&self, route: Route, now: Instant) -> Lane {
         let limiter = ShardLimiter::new(self.config.rate_limit, route.weight, now);
-        Lane::new(route, aggregation, limiter, self.config.ordered)
+        Lane::new(route, self.aggregation_limits(), limiter, self.config.ordered)
     }
 
     /// Takes a record in.
@@ -290,7 +293,9 @@ impl OpenStream {
         let mut alive = Vec::with_capacity(records.len());
         let mut broken = false;
         for record in records {
-            let cause = if self.config.ordered && self.order.is_broken(&record.partition_key) {
+            let cause = if self.config.ordered && !self.by_partition_key {
+                FailureCause::OrderUnavailable
+            } else if self.config.ordered && self.order.is_broken(&record.partition_key) {
                 FailureCause::OrderBroken
             } else if after(record.tracker.accepted_at, ttl) <= now {
                 let last =
@@ -358,6 +363,15 @@ impl OpenStream {
             self.lanes[index].return_records(records);
             self.advance_lane(index, ctx);
         }
+    }
+
+    /// Takes everything out that is here and has no outcome, in the order of nothing.
+    pub(crate) fn take_all(&mut self, now: Instant) -> Vec<Tracker> {
+        let landed = std::mem::take(&mut self.landed).into_iter().map(Landed::into_misplaced);
+        let mut trackers: Vec<_> =
+            self.collector.extract(now, |_| true).into_iter().chain(landed).flat_map(Unit::into_trackers).collect();
+        trackers.extend(self.lanes.iter_mut().flat_map(Lane::drain).map(|record| record.tracker));
+        trackers
     }
 
     /// Takes note that a Kinesis record is judged or taken back; the lane that it left, where that is still there.

@@ -3,10 +3,10 @@ use std::time::Duration;
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
 use aws_sdk_kinesis::types::PutRecordsResultEntry;
 use kinesis_core::{HashKeyRange, Randomness, RequestError, RequestErrorKind, Shard, ShardId, StreamName};
-use tokio::sync::oneshot;
 
 use super::fixtures::start;
 use super::{Action, Incoming, Pipeline, StreamInfo};
+use crate::acknowledgement::{Places, PutHandle};
 use crate::config::ProducerConfig;
 use crate::outcome::Outcome;
 use crate::record::UserRecord;
@@ -32,8 +32,8 @@ fn pipeline(requests: usize) -> Pipeline {
     Pipeline::new(config, &Randomness::from_seed(1))
 }
 
-fn put(pipeline: &mut Pipeline, stream: &str) -> oneshot::Receiver<Outcome> {
-    let (responder, outcome) = oneshot::channel();
+fn put(pipeline: &mut Pipeline, stream: &str) -> PutHandle {
+    let (responder, outcome) = Places::default().next();
     let record = UserRecord::new(stream, "key", "data");
     let incoming = Incoming { stream: name(stream), hash_key: record.hash_key(), record, responder };
     pipeline.accept(incoming, start());
@@ -71,7 +71,7 @@ fn no_more_requests_are_on_their_way_than_allowed() {
     let later = start() + Duration::from_millis(1);
     assert!(pipeline.next_deadline(start()).is_none_or(|deadline| deadline > later), "an answer wakes, not the time");
     answer(&mut pipeline, first);
-    assert!(outcomes[0].try_recv().unwrap().is_stored());
+    assert!(outcomes[0].outcome().unwrap().is_stored());
     assert!(next_put(&mut pipeline).is_some());
 }
 
@@ -101,13 +101,13 @@ fn streams_are_served_in_turn() {
 #[test]
 fn a_stream_that_was_missing_is_looked_up_for_the_next_record() {
     let mut pipeline = pipeline(1);
-    let mut first = put(&mut pipeline, "orders");
+    let first = put(&mut pipeline, "orders");
     let Some(Action::Open(stream)) = pipeline.next_action(start()) else {
         panic!("the stream is looked up");
     };
     let error = RequestError::new("ListShards", "orders", RequestErrorKind::NotFound, None, "no such stream");
     pipeline.on_opened(&stream, Err(error), start());
-    assert!(matches!(first.try_recv().unwrap(), Outcome::Failed { .. }));
+    assert!(matches!(first.outcome().unwrap(), Outcome::Failed { .. }));
     assert!(pipeline.next_action(start()).is_none(), "nothing waits");
     let _second = put(&mut pipeline, "orders");
     assert!(matches!(pipeline.next_action(start()), Some(Action::Open(_))));

@@ -3,20 +3,22 @@
 use bytes::Bytes;
 use kinesis_aggregation::{AGGREGATE_PARTITION_KEY, decode};
 use kinesis_core::{HashKey, HashKeyRange};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::ledger::AccountId;
 use super::shard_map::Route;
-use crate::outcome::{History, Outcome};
+use crate::acknowledgement::Responder;
+use crate::outcome::History;
 
 /// What stays of a record once its content is in an aggregate.
 #[derive(Debug)]
 pub(crate) struct Tracker {
-    pub(crate) responder: oneshot::Sender<Outcome>,
+    pub(crate) responder: Responder,
     pub(crate) accepted_at: Instant,
     /// The place in the order of puts.
     pub(crate) sequence: u64,
-    /// The flush that waits for the record, if one comes.
+    /// Where the record is entered, and with which others.
+    pub(crate) account: AccountId,
     pub(crate) generation: u64,
     /// Data and partition key, which the queue's limit counts.
     pub(crate) size_bytes: u32,

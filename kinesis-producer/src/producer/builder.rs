@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kinesis_core::{KinesisClient, Randomness};
+use tokio::runtime::Handle;
 
 use super::{Inner, KinesisProducer};
 use crate::config::ProducerConfig;
@@ -53,10 +54,12 @@ impl KinesisProducerBuilder {
         let client = self.client.ok_or(BuildError::NoClient)?;
         self.config.validate()?;
         let shared = Arc::new(Shared::new(Queue::new(&self.config), self.config.fail_on_error));
+        let max_user_record_size_bytes = self.config.max_user_record_size_bytes;
         let randomness = self.randomness.unwrap_or_else(Randomness::from_entropy);
         let pipeline = Pipeline::new(self.config, &randomness);
         let engine = Engine::new(client, pipeline, Arc::clone(&shared));
         let engine = tokio::spawn(engine.run()).abort_handle();
-        Ok(KinesisProducer { inner: Arc::new(Inner { shared, engine }) })
+        let runtime = Handle::current();
+        Ok(KinesisProducer { inner: Arc::new(Inner { shared, engine, runtime, max_user_record_size_bytes }) })
     }
 }

@@ -15,7 +15,7 @@ fn all_problems_come_at_once_with_key_value_and_what_is_allowed() {
         (keys::THREADING_MODEL, "pooled"),
         (keys::AGGREGATION_ENABLED, "yes"),
         (keys::LOG_LEVEL, "loud"),
-        (keys::FAIL_IF_THROTTLED, "true"),
+        (keys::VERIFY_CERTIFICATE, "false"),
         ("AggregationEnable", "true"),
         ("aws.producer.collectionMaxCounts", "1"),
         ("Colour", "blue"),
@@ -27,12 +27,12 @@ fn all_problems_come_at_once_with_key_value_and_what_is_allowed() {
          \n  `AggregationEnabled` = \"yes\": is not valid; allowed: true, false\
          \n  `CollectionMaxCount` = \"501\": is not valid; allowed: a whole number from 1 to 500\
          \n  `Colour`: is not a known key; remove it\
-         \n  `FailIfThrottled` = \"true\": is not supported by this version; allowed: false; a throttled record is sent \
-         again until its `RecordTtl` is over\
          \n  `LogLevel` = \"loud\": is not valid; allowed: trace, debug, info, warning, error\
          \n  `RateLimit` = \"unparsableLong\": is not valid; allowed: a whole number from 1 to 9223372036854775807\
          \n  `RecordTtl` = \"99\": is not valid; allowed: a whole number of milliseconds from 100 to 9223372036854775807\
          \n  `ThreadingModel` = \"pooled\": is not valid; allowed: POOLED, PER_REQUEST\
+         \n  `VerifyCertificate` = \"false\": is not supported by this version; allowed: true; add a private authority to \
+         the system's, or use an http endpoint\
          \n  `aws.producer.collectionMaxCounts`: is not a known key; did you mean `aws.producer.collectionMaxCount`?"
     );
 }

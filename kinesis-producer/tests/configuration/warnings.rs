@@ -94,7 +94,6 @@ fn dead_settings_are_noted_whatever_their_value() {
 #[test]
 fn what_this_version_does_not_do_is_noted_unless_it_is_not_wanted() {
     for (key, noted, silent) in [
-        (keys::MAX_USER_RECORD_SIZE, "1048576", None),
         (keys::USER_RECORD_TIMEOUT_IN_MILLIS, "1", Some("0")),
         (keys::CA_CERT_PATH, "/etc/ssl", Some("")),
         (keys::CA_CERT_FILE, "/etc/ca.pem", Some("")),
@@ -108,7 +107,7 @@ fn what_this_version_does_not_do_is_noted_unless_it_is_not_wanted() {
         (keys::CLOUDWATCH_ENDPOINT, "localhost", Some("")),
         (keys::CLOUDWATCH_PORT, "443", None),
         (keys::RETURN_USER_RECORD_ON_FAILURE, "true", Some("FALSE")),
-        (keys::ENABLE_OLDEST_FUTURE_TRACKER, "true", Some("false")),
+        (keys::ENABLE_OLDEST_FUTURE_TRACKER, "false", Some("true")),
     ] {
         let text = warning(&[(key, noted)], key).unwrap_or_default();
         assert!(text.contains("the key has no effect: ") && !text.contains("canary"), "{key}: {text:?}");
@@ -129,7 +128,8 @@ fn what_is_read_is_not_noted() {
         (keys::RATE_LIMIT, "100"),
         (keys::RECORD_MAX_BUFFERED_TIME, "100"),
         (keys::RECORD_TTL, "30000"),
-        (keys::FAIL_IF_THROTTLED, "false"),
+        (keys::FAIL_IF_THROTTLED, "true"),
+        (keys::MAX_USER_RECORD_SIZE, "1048576"),
         (keys::VERIFY_CERTIFICATE, "true"),
         (keys::PROXY_HOST, ""),
         (keys::GLUE_SCHEMA_REGISTRY_PROPERTIES_FILE_PATH, ""),

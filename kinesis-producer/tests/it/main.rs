@@ -4,7 +4,11 @@
 //! definite means definite, bounded duplicates, order, limits, bounded memory, economy of retries, close.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod basics;
+#[cfg(test)]
+mod blocking;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A fake, a producer, and the fold over what the fake has stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kinesis_aggregation::decode;
@@ -60,11 +60,15 @@ pub(crate) struct Copy {
 
 /// Everything the fake has stored, unpacked, in the order in which it was stored.
 pub(crate) fn copies(kinesis: &FakeKinesis) -> Vec<Copy> {
-    let shards = kinesis.shards(STREAM).unwrap();
-    let ranges: BTreeMap<ShardId, HashKeyRange> =
-        shards.into_iter().map(|shard| (shard.id, shard.hash_key_range)).collect();
+    let mut ranges = BTreeMap::<(StreamName, ShardId), HashKeyRange>::new();
+    let journal = kinesis.journal();
+    let streams: BTreeSet<_> = journal.records.iter().map(|stored| stored.stream().clone()).collect();
+    for stream in streams {
+        let shards = kinesis.shards(stream.as_str()).unwrap();
+        ranges.extend(shards.into_iter().map(|shard| ((stream.clone(), shard.id), shard.hash_key_range)));
+    }
     let mut copies = Vec::new();
-    for stored in kinesis.journal().records {
+    for stored in journal.records {
         let place = |index| (stored.shard().clone(), stored.sequence_number(), index);
         let Some(aggregate) = decode(&stored.data()).unwrap() else {
             copies.push(Copy {
@@ -75,7 +79,7 @@ pub(crate) fn copies(kinesis: &FakeKinesis) -> Vec<Copy> {
             });
             continue;
         };
-        let is_visible = aggregate.is_within(&ranges[stored.shard()]);
+        let is_visible = aggregate.is_within(&ranges[&(stored.stream().clone(), stored.shard().clone())]);
         copies.extend(aggregate.members().map(|member| Copy {
             data: String::from_utf8(member.data().to_vec()).unwrap(),
             key: member.partition_key().to_owned(),

@@ -35,16 +35,8 @@ pub(in crate::config) const KEYS: &[Key] = &[
     key(keys::RATE_LIMIT, ANY_COUNT, Effect::Read),
     key(keys::RECORD_MAX_BUFFERED_TIME, Kind::Millis(0, LARGEST), Effect::Read),
     key(keys::RECORD_TTL, Kind::Millis(100, LARGEST), Effect::Read),
-    key(
-        keys::FAIL_IF_THROTTLED,
-        Kind::Flag,
-        Effect::Refused("false", "false; a throttled record is sent again until its `RecordTtl` is over"),
-    ),
-    key(
-        keys::MAX_USER_RECORD_SIZE,
-        SIZE,
-        Effect::None("in this version the stream's own limit holds, for data and partition key together"),
-    ),
+    key(keys::FAIL_IF_THROTTLED, Kind::Flag, Effect::Read),
+    key(keys::MAX_USER_RECORD_SIZE, SIZE, Effect::Read),
     key(
         keys::USER_RECORD_TIMEOUT_IN_MILLIS,
         Kind::Millis(0, LARGEST),
@@ -88,7 +80,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     key(
         keys::ENABLE_OLDEST_FUTURE_TRACKER,
         Kind::Flag,
-        Effect::NoneUnless("false", "in this version the oldest record is not tracked"),
+        Effect::NoneUnless("true", "the oldest record is always known, since that costs next to nothing"),
     ),
     key(
         keys::CREDENTIALS_REFRESH_DELAY,

@@ -19,6 +19,9 @@ const SUSTAINED_THROTTLES: u32 = 3;
 /// How old the map must be for that.
 const THROTTLED_MAP_AGE: Duration = Duration::from_secs(30);
 
+/// The code of what the shard's own limits refuse.
+const THROUGHPUT: &str = "ProvisionedThroughputExceededException";
+
 /// When a request was made, and how long its answer took.
 #[derive(Clone, Copy, Debug)]
 struct Timing {
@@ -77,6 +80,9 @@ impl OpenStream {
         if error.is_throttle() {
             ctx.ledger.stats.throttled += units.len() as u64;
         }
+        if let Some(cause) = self.throttle_that_fails(&attempt) {
+            return self.give_up_all(units, &attempt, &cause, timing, touched, ctx);
+        }
         match RequestVerdict::of(error, units.len()) {
             RequestVerdict::Retry => {
                 tracing::debug!(stream = %self.name, %error, entries = units.len(), "sending again");
@@ -93,12 +99,34 @@ impl OpenStream {
                 tracing::warn!(stream = %self.name, %error, entries = units.len(), "records not stored");
                 self.is_suspect |= error.kind() == RequestErrorKind::NotFound;
                 let cause = FailureCause::Request(Arc::new(error.clone()));
-                for mut unit in units {
-                    unit.history.push(timing.attempt(attempt.clone()));
-                    touched.insert(self.release(&unit));
-                    self.give_up_unit(unit, &cause, ctx);
-                }
+                self.give_up_all(units, &attempt, &cause, timing, touched, ctx);
             }
+        }
+    }
+
+    /// The cause where that attempt fails its records at once, as the KPL's FailIfThrottled has it: by that code only.
+    fn throttle_that_fails(&self, attempt: &AttemptResult) -> Option<FailureCause> {
+        match attempt {
+            AttemptResult::Refused { code, message } if self.config.fail_if_throttled && **code == *THROUGHPUT => {
+                Some(FailureCause::Throttled { code: Arc::clone(code), message: Arc::clone(message) })
+            }
+            _ => None,
+        }
+    }
+
+    fn give_up_all(
+        &mut self,
+        units: Vec<Unit>,
+        attempt: &AttemptResult,
+        cause: &FailureCause,
+        timing: Timing,
+        touched: &mut BTreeSet<Option<usize>>,
+        ctx: &mut Context<'_>,
+    ) {
+        for mut unit in units {
+            unit.history.push(timing.attempt(attempt.clone()));
+            touched.insert(self.release(&unit));
+            self.give_up_unit(unit, cause, ctx);
         }
     }
 
@@ -130,7 +158,10 @@ impl OpenStream {
             EntryVerdict::Throttled(result) => {
                 ctx.ledger.stats.throttled += 1;
                 self.pause_lane_of(&unit, timing, ctx);
-                self.give_back(unit, timing.attempt(result), touched, ctx);
+                match self.throttle_that_fails(&result) {
+                    None => self.give_back(unit, timing.attempt(result), touched, ctx),
+                    Some(cause) => self.give_up_all(vec![unit], &result, &cause, timing, touched, ctx),
+                }
             }
             EntryVerdict::Ambiguous(result) => {
                 self.pause_lane_of(&unit, timing, ctx);
@@ -274,7 +305,7 @@ impl OpenStream {
 
 impl Landed {
     /// The Kinesis record, with the attempt as one that does not count.
-    fn into_misplaced(self) -> Unit {
+    pub(super) fn into_misplaced(self) -> Unit {
         let mut unit = self.unit;
         unit.history.push(Attempt {
             started: self.started,

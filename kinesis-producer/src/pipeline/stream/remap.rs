@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kinesis_core::{RequestError, Shard};
+use kinesis_core::RequestError;
 
 use super::{Context, OpenStream};
 use crate::outcome::FailureCause;
+use crate::pipeline::opening::StreamInfo;
 use crate::pipeline::shard_map::ShardMap;
 use crate::pipeline::unit::Unit;
 
 impl OpenStream {
     /// Takes a reading of the shard map; until here the old one served.
-    pub(crate) fn on_map(&mut self, reading: Result<Vec<Shard>, RequestError>, ctx: &mut Context<'_>) {
+    pub(crate) fn on_map(&mut self, reading: Result<StreamInfo, RequestError>, ctx: &mut Context<'_>) {
         self.refresh.finish(ctx.now);
         let map = match reading {
-            Ok(shards) => ShardMap::new(&shards, self.by_partition_key),
+            Ok(info) => self.take_info(&info),
             Err(error) if error.is_retryable() => {
                 tracing::debug!(stream = %self.name, %error, "reading the shard map again");
                 None
@@ -41,6 +42,22 @@ impl OpenStream {
             self.change_map(map, ctx);
         }
         self.judge_landed(ctx);
+    }
+
+    /// Takes note of the stream's limit and mode, and makes its map.
+    fn take_info(&mut self, info: &StreamInfo) -> Option<ShardMap> {
+        let map = ShardMap::new(&info.shards, info.by_partition_key)?;
+        if self.record_limit_bytes != info.record_limit_bytes {
+            self.record_limit_bytes = info.record_limit_bytes;
+            let limits = self.aggregation_limits();
+            self.lanes.iter_mut().for_each(|lane| lane.set_limits(limits));
+        }
+        if self.by_partition_key != info.by_partition_key {
+            let by_partition_key = info.by_partition_key;
+            tracing::info!(stream = %self.name, by_partition_key, "the stream's mode has changed");
+            self.by_partition_key = by_partition_key;
+        }
+        Some(map)
     }
 
     /// Keeps the lanes of the shards that stay, and moves what waits in the others.

@@ -4,13 +4,13 @@ use std::time::Duration;
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
 use aws_sdk_kinesis::types::PutRecordsResultEntry;
 use kinesis_core::{HashKey, HashKeyRange, RandomStream, Randomness, RequestError, RequestErrorKind, Shard, ShardId};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Context, OpenStream};
+use crate::acknowledgement::PutHandle;
 use crate::config::ProducerConfig;
 use crate::outcome::{AttemptResult, FailureCause, Outcome};
-use crate::pipeline::fixtures::{awaited_record, start, stream};
+use crate::pipeline::fixtures::{awaited_record, ledger, start, stream};
 use crate::pipeline::ledger::Ledger;
 use crate::pipeline::opening::StreamInfo;
 use crate::pipeline::unit::Unit;
@@ -41,6 +41,10 @@ fn after_split() -> Vec<Shard> {
     vec![shard(0, 0, 99, false), shard(1, 0, 49, true), shard(2, 50, 99, true)]
 }
 
+fn info(shards: Vec<Shard>) -> StreamInfo {
+    StreamInfo { record_limit_bytes: MIB, by_partition_key: true, shards }
+}
+
 /// A stream with its accounts, stepped by hand.
 struct Bench {
     stream: OpenStream,
@@ -52,10 +56,10 @@ struct Bench {
 
 impl Bench {
     fn new(config: ProducerConfig) -> Self {
-        let info = StreamInfo { record_limit_bytes: MIB, by_partition_key: true, shards: before_split() };
+        let info = info(before_split());
         Self {
             stream: OpenStream::new(stream(), Arc::new(config), &info, start()).unwrap(),
-            ledger: Ledger::default(),
+            ledger: ledger(),
             random: Randomness::from_seed(1).stream("retry"),
             now: start(),
             sequence: 0,
@@ -67,17 +71,17 @@ impl Bench {
         act(&mut self.stream, &mut ctx)
     }
 
-    fn put_data(&mut self, key: &str, hash_key: u128, data: &[u8]) -> oneshot::Receiver<Outcome> {
+    fn put_data(&mut self, key: &str, hash_key: u128, data: &[u8]) -> PutHandle {
         let (mut record, outcome) = awaited_record(self.sequence, key, data, self.now);
         self.sequence += 1;
         record.explicit_hash_key = Some(HashKey::new(hash_key));
         record.hash_key = HashKey::new(hash_key);
-        record.tracker.generation = self.ledger.open();
+        record.tracker.generation = self.ledger.open(0, self.now);
         self.act(|stream, ctx| stream.accept(record, ctx));
         outcome
     }
 
-    fn put(&mut self, key: &str, hash_key: u128) -> oneshot::Receiver<Outcome> {
+    fn put(&mut self, key: &str, hash_key: u128) -> PutHandle {
         self.put_data(key, hash_key, b"data")
     }
 
@@ -118,7 +122,7 @@ impl Bench {
             return false;
         }
         self.stream.start_map_reading();
-        self.act(|stream, ctx| stream.on_map(Ok(shards), ctx));
+        self.act(|stream, ctx| stream.on_map(Ok(info(shards)), ctx));
         true
     }
 }
@@ -139,8 +143,8 @@ fn keys(units: &[Unit]) -> Vec<Vec<u128>> {
     units.iter().map(of).collect()
 }
 
-fn place(outcome: &mut oneshot::Receiver<Outcome>) -> Option<(u64, String, u64)> {
-    match outcome.try_recv().ok()? {
+fn place(outcome: &PutHandle) -> Option<(u64, String, u64)> {
+    match outcome.outcome()? {
         Outcome::Stored { shard, sequence_number, sub_sequence_number, .. } => {
             Some((shard.index().unwrap(), sequence_number.to_string(), sub_sequence_number))
         }
@@ -148,37 +152,37 @@ fn place(outcome: &mut oneshot::Receiver<Outcome>) -> Option<(u64, String, u64)>
     }
 }
 
-fn is_open(outcome: &mut oneshot::Receiver<Outcome>) -> bool {
-    matches!(outcome.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+fn is_open(outcome: &PutHandle) -> bool {
+    outcome.outcome().is_none()
 }
 
 #[test]
 fn members_of_an_aggregate_share_its_place_and_count_from_zero() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let mut outcomes = [bench.put("a", 1), bench.put("b", 60)];
+    let outcomes = [bench.put("a", 1), bench.put("b", 60)];
     assert!(bench.send_after(millis(99)).is_empty());
     assert!(bench.send_after(millis(1)).is_empty(), "the collector waits for other shards");
     let units = bench.send_after(millis(20));
     assert_eq!(keys(&units), [[1, 60]]);
     bench.answer(units, vec![stored(0, 7)]);
-    let places: Vec<_> = outcomes.iter_mut().map(|outcome| place(outcome).unwrap()).collect();
+    let places: Vec<_> = outcomes.iter().map(|outcome| place(outcome).unwrap()).collect();
     assert_eq!(places, [(0, "7".to_owned(), 0), (0, "7".to_owned(), 1)]);
 }
 
 #[test]
 fn no_member_counts_where_one_is_outside_the_shard_it_landed_on() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let (mut inside, mut outside) = (bench.put("a", 1), bench.put("b", 60));
+    let (inside, outside) = (bench.put("a", 1), bench.put("b", 60));
     let units = bench.flush();
     bench.answer(units, vec![stored(1, 7)]);
-    assert!(is_open(&mut inside) && is_open(&mut outside), "a shard that is not known judges nothing");
+    assert!(is_open(&inside) && is_open(&outside), "a shard that is not known judges nothing");
     assert!(bench.read_map(after_split()));
-    assert!(is_open(&mut inside) && is_open(&mut outside), "all of them are sent again");
+    assert!(is_open(&inside) && is_open(&outside), "all of them are sent again");
     let units = bench.send_after(millis(20));
     assert_eq!(keys(&units), [[1], [60]], "each to its own shard now");
     bench.answer(units, vec![stored(1, 8), stored(2, 3)]);
-    assert_eq!(place(&mut inside).unwrap(), (1, "8".to_owned(), 0));
-    let Outcome::Stored { attempts, .. } = outside.try_recv().unwrap() else {
+    assert_eq!(place(&inside).unwrap(), (1, "8".to_owned(), 0));
+    let Outcome::Stored { attempts, .. } = outside.outcome().unwrap() else {
         panic!("it must be stored");
     };
     let results: Vec<_> = attempts.iter().map(|attempt| attempt.result.clone()).collect();
@@ -190,21 +194,21 @@ fn no_member_counts_where_one_is_outside_the_shard_it_landed_on() {
 #[test]
 fn an_aggregate_that_fits_the_shard_it_landed_on_is_stored() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let mut outcomes = [bench.put("a", 1), bench.put("b", 2)];
+    let outcomes = [bench.put("a", 1), bench.put("b", 2)];
     let units = bench.flush();
     bench.answer(units, vec![stored(1, 7)]);
     assert!(bench.read_map(after_split()));
-    assert!(outcomes.iter_mut().all(|outcome| place(outcome).is_some()));
+    assert!(outcomes.iter().all(|outcome| place(outcome).is_some()));
     assert_eq!(bench.ledger.stats.wrong_shard, 0);
 }
 
 #[test]
 fn a_single_record_is_stored_wherever_it_landed() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let mut outcome = bench.put("a", 60);
+    let outcome = bench.put("a", 60);
     let units = bench.flush();
     bench.answer(units, vec![stored(2, 7)]);
-    assert_eq!(place(&mut outcome).unwrap(), (2, "7".to_owned(), 0));
+    assert_eq!(place(&outcome).unwrap(), (2, "7".to_owned(), 0));
     assert!(bench.read_map(after_split()), "the map is refreshed all the same");
     assert!(!bench.read_map(after_split()), "once");
 }
@@ -237,25 +241,25 @@ fn what_waits_moves_to_the_new_shards() {
 #[test]
 fn what_waits_moves_too_where_another_shard_has_the_same_range() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let mut outcome = bench.put("a", 60);
+    let outcome = bench.put("a", 60);
     bench.stream.refresh.request_again();
     assert!(bench.read_map(vec![shard(0, 0, 99, false), shard(3, 0, 99, true)]), "split and merged in one step");
-    assert!(is_open(&mut outcome));
+    assert!(is_open(&outcome));
     let units = bench.flush();
     bench.answer(units, vec![stored(3, 7)]);
-    assert!(place(&mut outcome).is_some());
+    assert!(place(&outcome).is_some());
 }
 
 #[test]
 fn a_throttled_shard_is_left_alone_and_its_record_sent_again() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let mut outcome = bench.put("a", 1);
+    let outcome = bench.put("a", 1);
     let units = bench.flush();
     bench.answer(units, vec![refused("ProvisionedThroughputExceededException")]);
     assert!(bench.stream.lanes[0].pause.until(bench.now).is_some());
     let units = (0..10).map(|_| bench.send_after(millis(20))).find(|units| !units.is_empty()).unwrap();
     bench.answer(units, vec![stored(0, 7)]);
-    let Outcome::Stored { attempts, .. } = outcome.try_recv().unwrap() else {
+    let Outcome::Stored { attempts, .. } = outcome.outcome().unwrap() else {
         panic!("it must be stored");
     };
     assert_eq!(attempts.count(), 2);
@@ -266,11 +270,11 @@ fn a_throttled_shard_is_left_alone_and_its_record_sent_again() {
 fn a_record_that_was_throttled_alone_is_definitely_not_stored() {
     let mut bench = Bench::new(ProducerConfig::default());
     for (code, definite) in [("ProvisionedThroughputExceededException", true), ("InternalFailure", false)] {
-        let mut outcome = bench.put("a", 1);
+        let outcome = bench.put("a", 1);
         let units = bench.flush();
         bench.answer(units, vec![refused(code)]);
         bench.send_after(Duration::from_secs(30));
-        let outcome = outcome.try_recv().unwrap();
+        let outcome = outcome.outcome().unwrap();
         assert_eq!(matches!(outcome, Outcome::Failed { .. }), definite, "{outcome:?}");
         assert_eq!(matches!(outcome, Outcome::Unknown { .. }), !definite, "{outcome:?}");
     }
@@ -279,29 +283,29 @@ fn a_record_that_was_throttled_alone_is_definitely_not_stored() {
 #[test]
 fn permanent_errors_fail_at_once_with_their_cause() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let mut outcome = bench.put("a", 1);
+    let outcome = bench.put("a", 1);
     let units = bench.flush();
     bench.answer_error(units, RequestErrorKind::AccessDenied);
-    let Outcome::Failed { cause, attempts } = outcome.try_recv().unwrap() else {
+    let Outcome::Failed { cause, attempts } = outcome.outcome().unwrap() else {
         panic!("it must fail");
     };
     assert!(matches!(cause, FailureCause::Request(error) if error.kind() == RequestErrorKind::AccessDenied));
     assert_eq!(attempts.count(), 1);
-    let mut outcome = bench.put("a", 1);
+    let outcome = bench.put("a", 1);
     let units = bench.flush();
     bench.answer(units, vec![refused("KMSDisabledException")]);
-    assert!(matches!(outcome.try_recv().unwrap(), Outcome::Failed { cause: FailureCause::Refused { .. }, .. }));
+    assert!(matches!(outcome.outcome().unwrap(), Outcome::Failed { cause: FailureCause::Refused { .. }, .. }));
 }
 
 #[test]
 fn an_error_after_an_ambiguous_attempt_leaves_the_outcome_unknown() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let mut outcome = bench.put("a", 1);
+    let outcome = bench.put("a", 1);
     let units = bench.flush();
     bench.answer_error(units, RequestErrorKind::Timeout);
     let units = bench.send_after(millis(200));
     bench.answer_error(units, RequestErrorKind::AccessDenied);
-    assert!(matches!(outcome.try_recv().unwrap(), Outcome::Unknown { .. }));
+    assert!(matches!(outcome.outcome().unwrap(), Outcome::Unknown { .. }));
 }
 
 #[test]
@@ -321,7 +325,7 @@ fn a_poison_record_fails_alone() {
         requests.extend(std::iter::from_fn(|| bench.act(|stream, ctx| stream.take_request(ctx))));
     }
     for (key, outcome) in outcomes.iter_mut().enumerate() {
-        let outcome = outcome.try_recv().unwrap();
+        let outcome = outcome.outcome().unwrap();
         assert_eq!(outcome.is_stored(), key != 5, "{key}: {outcome:?}");
     }
     assert_eq!(calls, 7, "by halves, not one by one");
@@ -330,20 +334,20 @@ fn a_poison_record_fails_alone() {
 #[test]
 fn a_record_over_the_streams_limit_never_reaches_a_request() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let mut fits = bench.put_data("k", 1, &vec![0; MIB - 1]);
-    let mut too_large = bench.put_data("k", 1, &vec![0; MIB]);
-    let cause = too_large.try_recv().unwrap().into_result().unwrap_err();
+    let fits = bench.put_data("k", 1, &vec![0; MIB - 1]);
+    let too_large = bench.put_data("k", 1, &vec![0; MIB]);
+    let cause = too_large.outcome().unwrap().into_result().unwrap_err();
     assert!(std::error::Error::source(&cause).unwrap().to_string().contains("1048577 bytes"), "the key counts");
-    assert!(is_open(&mut fits));
+    assert!(is_open(&fits));
 }
 
 #[test]
 fn an_answer_of_another_length_is_no_answer() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let mut outcome = bench.put("a", 1);
+    let outcome = bench.put("a", 1);
     let units = bench.flush();
     bench.answer(units, vec![stored(0, 7), stored(0, 8)]);
-    assert!(is_open(&mut outcome));
+    assert!(is_open(&outcome));
     assert_eq!(bench.ledger.stats.ambiguous, 1);
     assert_eq!(keys(&bench.send_after(millis(200))), [[1]]);
 }
@@ -352,9 +356,9 @@ fn an_answer_of_another_length_is_no_answer() {
 fn only_members_whose_time_is_up_expire() {
     let config = ProducerConfig::default().record_max_buffered_time(Duration::from_secs(10)).record_ttl(millis(10_100));
     let mut bench = Bench::new(config);
-    let mut old = bench.put("a", 1);
+    let old = bench.put("a", 1);
     bench.now += Duration::from_secs(5);
-    let mut young = bench.put("b", 2);
+    let young = bench.put("b", 2);
     let units = bench.flush();
     bench.answer_error(units, RequestErrorKind::Unreachable);
     bench.stream.pause.fail(
@@ -364,21 +368,21 @@ fn only_members_whose_time_is_up_expire() {
         &mut bench.random,
     );
     bench.send_after(Duration::from_secs(6));
-    assert!(matches!(old.try_recv().unwrap(), Outcome::Failed { cause: FailureCause::Expired { .. }, .. }));
-    assert!(is_open(&mut young));
+    assert!(matches!(old.outcome().unwrap(), Outcome::Failed { cause: FailureCause::Expired { .. }, .. }));
+    assert!(is_open(&young));
     bench.send_after(Duration::from_secs(5));
-    assert!(matches!(young.try_recv().unwrap(), Outcome::Failed { cause: FailureCause::Expired { .. }, .. }));
+    assert!(matches!(young.outcome().unwrap(), Outcome::Failed { cause: FailureCause::Expired { .. }, .. }));
 }
 
 #[test]
 fn what_waits_for_a_map_that_does_not_come_ends_as_unknown() {
     let mut bench = Bench::new(ProducerConfig::default());
-    let mut outcomes = [bench.put("a", 1), bench.put("b", 60)];
+    let outcomes = [bench.put("a", 1), bench.put("b", 60)];
     let units = bench.flush();
     bench.answer(units, vec![stored(1, 7)]);
     bench.send_after(Duration::from_secs(30));
-    for outcome in &mut outcomes {
-        assert!(matches!(outcome.try_recv().unwrap(), Outcome::Unknown { .. }), "a copy is in the wrong shard");
+    for outcome in &outcomes {
+        assert!(matches!(outcome.outcome().unwrap(), Outcome::Unknown { .. }), "a copy is in the wrong shard");
     }
 }
 
@@ -420,22 +424,22 @@ fn in_ordered_mode_a_child_waits_for_what_its_parent_has_on_the_way() {
 #[test]
 fn in_ordered_mode_an_unknown_outcome_breaks_its_key_until_acknowledged() {
     let mut bench = ordered();
-    let mut first = bench.put("a", 1);
+    let first = bench.put("a", 1);
     let units = bench.flush();
     bench.now += millis(10);
-    let (mut queued, mut other) = (bench.put("a", 1), bench.put("b", 2));
+    let (queued, other) = (bench.put("a", 1), bench.put("b", 2));
     bench.answer_error(units, RequestErrorKind::Timeout);
     bench.stream.pause.succeed();
     let at_its_end = start() + Duration::from_secs(30) - bench.now;
     let units = bench.send_after(at_its_end);
-    assert!(matches!(first.try_recv().unwrap(), Outcome::Unknown { .. }));
-    let outcome = queued.try_recv().unwrap();
+    assert!(matches!(first.outcome().unwrap(), Outcome::Unknown { .. }));
+    let outcome = queued.outcome().unwrap();
     assert!(matches!(outcome, Outcome::Failed { cause: FailureCause::OrderBroken, .. }), "{outcome:?}");
     assert_eq!(keys(&units), [[2]], "other keys go on");
     bench.answer(units, vec![stored(0, 7)]);
-    assert!(place(&mut other).is_some());
-    let mut later = bench.put("a", 1);
-    assert!(matches!(later.try_recv().unwrap(), Outcome::Failed { cause: FailureCause::OrderBroken, .. }));
+    assert!(place(&other).is_some());
+    let later = bench.put("a", 1);
+    assert!(matches!(later.outcome().unwrap(), Outcome::Failed { cause: FailureCause::OrderBroken, .. }));
     bench.stream.acknowledge("a");
-    assert!(is_open(&mut bench.put("a", 1)));
+    assert!(is_open(&bench.put("a", 1)));
 }
