@@ -37,6 +37,8 @@ pub struct ProducerConfig {
     pub(crate) ordered: bool,
     pub(crate) backoff: Backoff,
     pub(crate) map_max_age: Duration,
+    #[cfg(test)]
+    pub(crate) kpl_rule: Option<crate::pipeline::KplRule>,
 }
 
 impl Default for ProducerConfig {
@@ -59,6 +61,8 @@ impl Default for ProducerConfig {
             ordered: false,
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5), 2.0),
             map_max_age: Duration::from_secs(600),
+            #[cfg(test)]
+            kpl_rule: None,
         }
     }
 }

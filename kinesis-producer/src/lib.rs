@@ -73,6 +73,9 @@ mod stats;
 #[doc = include_str!("../docs/configuration.md")]
 pub mod configuration {}
 
+#[doc = include_str!("../docs/conformance.md")]
+pub mod conformance {}
+
 pub use acknowledgement::PutHandle;
 pub use blocking::{BlockingProducer, BlockingPutHandle};
 pub use config::{ProducerConfig, client_properties, producer_config_constants};

@@ -3,10 +3,13 @@
 //! A record walks through one [`OpenStream`](stream::OpenStream): lane (packing, limit), collector, request, outcome.
 
 mod aggregate;
+#[cfg(test)]
+mod allocations;
 mod backoff;
 mod collect;
 #[cfg(test)]
 mod fixtures;
+mod kpl_rule;
 mod lane;
 mod ledger;
 mod limit;
@@ -28,6 +31,8 @@ use bytes::Bytes;
 use kinesis_core::{HashKey, RandomStream, Randomness, RequestError, StreamName};
 use tokio::time::Instant;
 
+#[cfg(test)]
+pub(crate) use self::kpl_rule::KplRule;
 use self::ledger::{AccountId, Ledger};
 pub(crate) use self::ledger::{FlushTicket, Released};
 use self::opening::Opening;

@@ -89,9 +89,13 @@ pub(crate) struct ShardLimiter {
 impl ShardLimiter {
     /// Makes the limiter of `percent` of what `shards` shards take.
     pub(crate) fn new(percent: u64, shards: usize, now: Instant) -> Self {
-        let share = percent as f64 / 100.0 * shards.max(1) as f64;
+        Self::with_burst(percent as f64 / 100.0 * shards.max(1) as f64, BURST_SECONDS, now)
+    }
+
+    /// Makes the limiter of `share` of what one shard takes, with so many seconds' worth at once after it was idle.
+    pub(crate) fn with_burst(share: f64, seconds: f64, now: Instant) -> Self {
         let rates = [SHARD_RECORDS_PER_SECOND * share, SHARD_BYTES_PER_SECOND * share];
-        let capacity = [(rates[0] * BURST_SECONDS).max(1.0), rates[1] * BURST_SECONDS];
+        let capacity = [(rates[0] * seconds).max(1.0), rates[1] * seconds];
         Self { bucket: TokenBucket::new([(capacity[0], rates[0]), (capacity[1], rates[1])], now), capacity }
     }
 

@@ -98,6 +98,11 @@ impl MapRefresh {
         (self.wanted && !self.running).then(|| self.read_at + MIN_SPACING)
     }
 
+    /// Whether a reading is on its way.
+    pub(crate) const fn is_running(&self) -> bool {
+        self.running
+    }
+
     /// Takes note that a reading begins.
     pub(crate) fn start(&mut self) {
         (self.wanted, self.running) = (false, true);

@@ -1,6 +1,8 @@
 //! One stream: its lanes, its collector, its shard map.
 
 mod answer;
+#[cfg(test)]
+mod kpl_findings;
 mod remap;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,7 @@ use tokio::time::Instant;
 use super::aggregate::AggregationLimits;
 use super::backoff::Pause;
 use super::collect::{CollectionLimits, Collector};
+use super::kpl_rule::KplRule;
 use super::lane::Lane;
 use super::ledger::Ledger;
 use super::limit::ShardLimiter;
@@ -105,7 +108,13 @@ impl OpenStream {
     }
 
     fn new_lane(&self, route: Route, now: Instant) -> Lane {
-        let limiter = ShardLimiter::new(self.config.rate_limit, route.weight, now);
+        let limiter = if self.config.follows(KplRule::LimitAggregatesOnly) && !self.config.aggregation {
+            ShardLimiter::new(u64::MAX, route.weight, now)
+        } else if self.config.follows(KplRule::BurstTenMebibytes) {
+            ShardLimiter::with_burst(self.config.rate_limit as f64 / 100.0, 10.0, now)
+        } else {
+            ShardLimiter::new(self.config.rate_limit, route.weight, now)
+        };
         Lane::new(route, self.aggregation_limits(), limiter, self.config.ordered)
     }
 
@@ -116,13 +125,17 @@ impl OpenStream {
             return;
         }
         let index = self.map.predict(record.hash_key);
+        if self.config.follows(KplRule::ForgetMapWhileReading) && self.refresh.is_running() {
+            return self.collector.push(Unit::single(record), index, ctx.now);
+        }
         if self.lanes[index].add(record) {
             self.advance_lane(index, ctx);
         }
     }
 
     fn refusal(&self, record: &QueuedRecord) -> Option<FailureCause> {
-        let size_bytes = record.tracker.size_bytes as usize;
+        let counts_key = !self.config.follows(KplRule::KeepPoisonInCompany);
+        let size_bytes = if counts_key { record.tracker.size_bytes as usize } else { record.data.len() };
         if size_bytes > self.record_limit_bytes {
             return Some(FailureCause::RecordTooLarge { size_bytes, limit_bytes: self.record_limit_bytes });
         }
@@ -210,7 +223,9 @@ impl OpenStream {
 
     /// Moves what may go from a lane to the collector, and sets when to look again.
     fn advance_lane(&mut self, index: usize, ctx: &mut Context<'_>) {
-        self.refresh.request_if_older(self.config.map_max_age, ctx.now);
+        if !self.config.follows(KplRule::TrustOldMap) {
+            self.refresh.request_if_older(self.config.map_max_age, ctx.now);
+        }
         while let Some(unit) = self.lanes[index].take_expired(ctx.now, self.config.record_ttl) {
             self.expire_in_lane(unit, index, ctx);
         }
@@ -259,7 +274,8 @@ impl OpenStream {
 
     fn expire_collected(&mut self, ctx: &mut Context<'_>) {
         let (now, ttl) = (ctx.now, self.config.record_ttl);
-        if self.collector.oldest().is_none_or(|oldest| after(oldest, ttl) > now) {
+        let is_young = self.collector.oldest().is_none_or(|oldest| after(oldest, ttl) > now);
+        if is_young || self.config.follows(KplRule::CollectExpired) {
             return;
         }
         for unit in self.collector.extract(now, |unit| after(unit.accepted_at(), ttl) <= now) {

@@ -11,11 +11,11 @@ use crate::config::ProducerConfig;
 use crate::outcome::Outcome;
 use crate::record::UserRecord;
 
-fn name(name: &str) -> StreamName {
+pub(super) fn name(name: &str) -> StreamName {
     name.parse().unwrap()
 }
 
-fn info() -> StreamInfo {
+pub(super) fn info() -> StreamInfo {
     let shard = Shard {
         id: ShardId::from_index(0),
         hash_key_range: HashKeyRange::FULL,

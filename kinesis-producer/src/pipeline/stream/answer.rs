@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
-use kinesis_core::{RequestError, RequestErrorKind, SequenceNumber, ShardId};
+use kinesis_core::{Backoff, RequestError, RequestErrorKind, SequenceNumber, ShardId};
 use tokio::time::Instant;
 
 use super::{Context, Landed, OpenStream};
 use crate::outcome::{Attempt, AttemptResult, FailureCause};
+use crate::pipeline::kpl_rule::KplRule;
 use crate::pipeline::retry::{EntryVerdict, RequestVerdict, attempt_of_error, judge_entries};
-use crate::pipeline::unit::Unit;
+use crate::pipeline::unit::{QueuedRecord, Unit};
 
 /// So many throttles in a row make the shard map suspect: a hot shard may have been split.
 const SUSTAINED_THROTTLES: u32 = 3;
@@ -83,7 +84,7 @@ impl OpenStream {
         if let Some(cause) = self.throttle_that_fails(&attempt) {
             return self.give_up_all(units, &attempt, &cause, timing, touched, ctx);
         }
-        match RequestVerdict::of(error, units.len()) {
+        match self.verdict_on(error, units.len()) {
             RequestVerdict::Retry => {
                 tracing::debug!(stream = %self.name, %error, entries = units.len(), "sending again");
                 self.retry_all(units, &attempt, timing, touched, ctx);
@@ -101,6 +102,14 @@ impl OpenStream {
                 let cause = FailureCause::Request(Arc::new(error.clone()));
                 self.give_up_all(units, &attempt, &cause, timing, touched, ctx);
             }
+        }
+    }
+
+    fn verdict_on(&self, error: &RequestError, entries: usize) -> RequestVerdict {
+        match RequestVerdict::of(error, entries) {
+            _ if self.config.follows(KplRule::RepeatEverything) => RequestVerdict::Retry,
+            RequestVerdict::Halve if self.config.follows(KplRule::KeepPoisonInCompany) => RequestVerdict::Retry,
+            verdict => verdict,
         }
     }
 
@@ -139,7 +148,7 @@ impl OpenStream {
         touched: &mut BTreeSet<Option<usize>>,
         ctx: &mut Context<'_>,
     ) {
-        self.pause.fail(timing.started, ctx.now, &self.config.backoff, ctx.random);
+        self.pause.fail(timing.started, ctx.now, &self.backoff(), ctx.random);
         for unit in units {
             self.give_back(unit, timing.attempt(attempt.clone()), touched, ctx);
         }
@@ -180,11 +189,20 @@ impl OpenStream {
         }
     }
 
+    fn backoff(&self) -> Backoff {
+        if self.config.follows(KplRule::RepeatWithoutBackoff) {
+            let half = self.config.record_max_buffered_time / 2;
+            return Backoff::new(half, half, 1.0);
+        }
+        self.config.backoff
+    }
+
     fn pause_lane_of(&mut self, unit: &Unit, timing: Timing, ctx: &mut Context<'_>) {
         let index = self.map.predict(unit.explicit_hash_key());
+        let backoff = self.backoff();
         let pause = &mut self.lanes[index].pause;
-        pause.fail(timing.started, ctx.now, &self.config.backoff, ctx.random);
-        if pause.failures() >= SUSTAINED_THROTTLES {
+        pause.fail(timing.started, ctx.now, &backoff, ctx.random);
+        if pause.failures() >= SUSTAINED_THROTTLES && !self.config.follows(KplRule::TrustOldMap) {
             self.refresh.request_if_older(THROTTLED_MAP_AGE, ctx.now);
         }
     }
@@ -225,7 +243,13 @@ impl OpenStream {
         if predicted.is_some_and(|predicted| *predicted != landed.shard) {
             self.refresh.request(timing.started);
         }
-        if self.is_in_place(&landed) {
+        if self.config.follows(KplRule::JudgeEachMember) && landed.unit.is_aggregate() {
+            self.judge_each_member(landed, touched, ctx);
+        } else if self.config.follows(KplRule::ResendFromUnknownShard) && self.map.range_of(&landed.shard).is_none() {
+            touched.insert(self.release(&landed.unit));
+            let alive = self.settle(landed.into_misplaced(), ctx);
+            self.redistribute(alive, ctx);
+        } else if self.is_in_place(&landed) {
             self.acknowledge_unit(landed, touched, ctx);
         } else {
             self.refresh.request_again();
@@ -238,6 +262,18 @@ impl OpenStream {
     fn is_in_place(&self, landed: &Landed) -> bool {
         let range = self.map.range_of(&landed.shard).filter(|_| !self.is_suspect);
         !landed.unit.is_aggregate() || range.is_some_and(|range| landed.unit.is_within(&range))
+    }
+
+    /// Finding 1: acknowledges the members that belong to the shard, and sends the others again.
+    fn judge_each_member(&mut self, landed: Landed, touched: &mut BTreeSet<Option<usize>>, ctx: &mut Context<'_>) {
+        touched.insert(self.release(&landed.unit));
+        let range = self.map.range_of(&landed.shard);
+        let is_inside = |record: &QueuedRecord| range.is_some_and(|range| range.contains(record.hash_key));
+        let (inside, outside): (Vec<_>, Vec<_>) = landed.unit.dissolve().into_iter().partition(is_inside);
+        for record in inside {
+            ctx.ledger.store(Unit::single(record), &landed.shard, landed.sequence_number);
+        }
+        self.redistribute(outside, ctx);
     }
 
     fn acknowledge_unit(&mut self, landed: Landed, touched: &mut BTreeSet<Option<usize>>, ctx: &mut Context<'_>) {

@@ -15,9 +15,9 @@ use crate::pipeline::ledger::Ledger;
 use crate::pipeline::opening::StreamInfo;
 use crate::pipeline::unit::Unit;
 
-const MIB: usize = 1024 * 1024;
+pub(super) const MIB: usize = 1024 * 1024;
 
-fn millis(millis: u64) -> Duration {
+pub(super) fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
@@ -33,11 +33,11 @@ fn shard(index: u64, start: u128, end: u128, open: bool) -> Shard {
 }
 
 /// One shard 0 of hash keys 0 to 99, and its two halves 1 and 2.
-fn before_split() -> Vec<Shard> {
+pub(super) fn before_split() -> Vec<Shard> {
     vec![shard(0, 0, 99, true)]
 }
 
-fn after_split() -> Vec<Shard> {
+pub(super) fn after_split() -> Vec<Shard> {
     vec![shard(0, 0, 99, false), shard(1, 0, 49, true), shard(2, 50, 99, true)]
 }
 
@@ -46,16 +46,16 @@ fn info(shards: Vec<Shard>) -> StreamInfo {
 }
 
 /// A stream with its accounts, stepped by hand.
-struct Bench {
-    stream: OpenStream,
+pub(super) struct Bench {
+    pub(super) stream: OpenStream,
     ledger: Ledger,
     random: RandomStream,
-    now: Instant,
+    pub(super) now: Instant,
     sequence: u64,
 }
 
 impl Bench {
-    fn new(config: ProducerConfig) -> Self {
+    pub(super) fn new(config: ProducerConfig) -> Self {
         let info = info(before_split());
         Self {
             stream: OpenStream::new(stream(), Arc::new(config), &info, start()).unwrap(),
@@ -66,12 +66,12 @@ impl Bench {
         }
     }
 
-    fn act<T>(&mut self, act: impl FnOnce(&mut OpenStream, &mut Context<'_>) -> T) -> T {
+    pub(super) fn act<T>(&mut self, act: impl FnOnce(&mut OpenStream, &mut Context<'_>) -> T) -> T {
         let mut ctx = Context { now: self.now, ledger: &mut self.ledger, random: &mut self.random, urgent: false };
         act(&mut self.stream, &mut ctx)
     }
 
-    fn put_data(&mut self, key: &str, hash_key: u128, data: &[u8]) -> PutHandle {
+    pub(super) fn put_data(&mut self, key: &str, hash_key: u128, data: &[u8]) -> PutHandle {
         let (mut record, outcome) = awaited_record(self.sequence, key, data, self.now);
         self.sequence += 1;
         record.explicit_hash_key = Some(HashKey::new(hash_key));
@@ -81,18 +81,18 @@ impl Bench {
         outcome
     }
 
-    fn put(&mut self, key: &str, hash_key: u128) -> PutHandle {
+    pub(super) fn put(&mut self, key: &str, hash_key: u128) -> PutHandle {
         self.put_data(key, hash_key, b"data")
     }
 
     /// Lets time pass, and returns what is sent at its end.
-    fn send_after(&mut self, time: Duration) -> Vec<Unit> {
+    pub(super) fn send_after(&mut self, time: Duration) -> Vec<Unit> {
         self.now += time;
         self.act(|stream, ctx| stream.advance(ctx));
         self.act(|stream, ctx| stream.take_request(ctx)).unwrap_or_default()
     }
 
-    fn flush(&mut self) -> Vec<Unit> {
+    pub(super) fn flush(&mut self) -> Vec<Unit> {
         self.act(|stream, ctx| stream.flush(ctx));
         self.act(|stream, ctx| {
             stream.collector.flush(ctx.now);
@@ -101,14 +101,14 @@ impl Bench {
         .unwrap_or_default()
     }
 
-    fn answer(&mut self, units: Vec<Unit>, entries: Vec<PutRecordsResultEntry>) {
+    pub(super) fn answer(&mut self, units: Vec<Unit>, entries: Vec<PutRecordsResultEntry>) {
         let started = self.now;
         self.now += millis(10);
         let output = PutRecordsOutput::builder().set_records(Some(entries)).build().unwrap();
         self.act(|stream, ctx| stream.on_answer(units, started, Ok(output), ctx));
     }
 
-    fn answer_error(&mut self, units: Vec<Unit>, kind: RequestErrorKind) {
+    pub(super) fn answer_error(&mut self, units: Vec<Unit>, kind: RequestErrorKind) {
         let started = self.now;
         self.now += millis(10);
         let error = RequestError::new("PutRecords", "orders", kind, None, "no");
@@ -116,7 +116,7 @@ impl Bench {
     }
 
     /// Whether a reading of the map is wanted; if so it comes.
-    fn read_map(&mut self, shards: Vec<Shard>) -> bool {
+    pub(super) fn read_map(&mut self, shards: Vec<Shard>) -> bool {
         self.now += millis(500);
         if self.stream.map_due_at(self.now).is_none_or(|due| due > self.now) {
             return false;
@@ -125,25 +125,30 @@ impl Bench {
         self.act(|stream, ctx| stream.on_map(Ok(info(shards)), ctx));
         true
     }
+
+    /// The time since the bench began.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.now - start()
+    }
 }
 
-fn stored(shard: u64, sequence: u64) -> PutRecordsResultEntry {
+pub(super) fn stored(shard: u64, sequence: u64) -> PutRecordsResultEntry {
     PutRecordsResultEntry::builder()
         .shard_id(ShardId::from_index(shard).as_str())
         .sequence_number(sequence.to_string())
         .build()
 }
 
-fn refused(code: &str) -> PutRecordsResultEntry {
+pub(super) fn refused(code: &str) -> PutRecordsResultEntry {
     PutRecordsResultEntry::builder().error_code(code).error_message("no").build()
 }
 
-fn keys(units: &[Unit]) -> Vec<Vec<u128>> {
+pub(super) fn keys(units: &[Unit]) -> Vec<Vec<u128>> {
     let of = |unit: &Unit| unit.members.iter().map(|member| member.hash_key.value()).collect();
     units.iter().map(of).collect()
 }
 
-fn place(outcome: &PutHandle) -> Option<(u64, String, u64)> {
+pub(super) fn place(outcome: &PutHandle) -> Option<(u64, String, u64)> {
     match outcome.outcome()? {
         Outcome::Stored { shard, sequence_number, sub_sequence_number, .. } => {
             Some((shard.index().unwrap(), sequence_number.to_string(), sub_sequence_number))
@@ -152,7 +157,7 @@ fn place(outcome: &PutHandle) -> Option<(u64, String, u64)> {
     }
 }
 
-fn is_open(outcome: &PutHandle) -> bool {
+pub(super) fn is_open(outcome: &PutHandle) -> bool {
     outcome.outcome().is_none()
 }
 
@@ -442,4 +447,51 @@ fn in_ordered_mode_an_unknown_outcome_breaks_its_key_until_acknowledged() {
     assert!(matches!(later.outcome().unwrap(), Outcome::Failed { cause: FailureCause::OrderBroken, .. }));
     bench.stream.acknowledge("a");
     assert!(is_open(&bench.put("a", 1)));
+}
+
+#[test]
+fn attempts_tell_when_they_began_and_how_long_they_took() {
+    let mut bench = Bench::new(ProducerConfig::default());
+    let outcome = bench.put("a", 1);
+    let units = bench.flush();
+    bench.answer_error(units, RequestErrorKind::Timeout);
+    let again = bench.send_after(millis(200));
+    bench.answer(again, vec![stored(0, 7)]);
+    let outcome = outcome.outcome().unwrap();
+    let attempts = outcome.attempts().iter().map(|attempt| (attempt.started - start(), attempt.duration));
+    assert_eq!(attempts.collect::<Vec<_>>(), [(millis(0), millis(10)), (millis(210), millis(10))]);
+    assert_eq!(outcome.attempts().iter().filter(|attempt| attempt.result == AttemptResult::Stored).count(), 1);
+}
+
+#[test]
+fn a_success_after_the_time_to_live_is_a_success() {
+    let mut bench = Bench::new(ProducerConfig::default());
+    let outcome = bench.put("a", 1);
+    let units = bench.flush();
+    bench.now += Duration::from_secs(40);
+    bench.act(|stream, ctx| stream.advance(ctx));
+    assert!(is_open(&outcome), "an attempt under way is not cut short");
+    bench.answer(units, vec![stored(0, 7)]);
+    assert!(place(&outcome).is_some());
+}
+
+#[test]
+fn a_map_that_cannot_be_read_leaves_the_old_one_and_is_read_again_after_a_pause() {
+    let mut bench = Bench::new(ProducerConfig::default());
+    bench.stream.refresh.request_again();
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        let due = bench.stream.map_due_at(bench.now).unwrap().max(bench.now);
+        waits.push(due - bench.now);
+        bench.now = due;
+        bench.stream.start_map_reading();
+        let kind = RequestErrorKind::Internal;
+        let error = RequestError::new("ListShards", "orders", kind, None, "no");
+        bench.act(|stream, ctx| stream.on_map(Err(error), ctx));
+    }
+    assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(5)), "{waits:?}");
+    assert!(waits.iter().sum::<Duration>() > Duration::from_secs(5), "{waits:?}");
+    bench.put("a", 1);
+    bench.put("b", 60);
+    assert_eq!(keys(&bench.flush()), [[1, 60]], "packed by the old map");
 }
