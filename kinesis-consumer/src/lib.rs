@@ -124,6 +124,6 @@ pub use schema::{
 };
 #[cfg(feature = "json")]
 pub use schema::{Json, JsonError, JsonErrorKind};
-pub use sink::{FileSink, NoSink, Sink};
+pub use sink::{FileSink, ForwardSink, NoSink, Sink};
 pub use state::{Checkpoint, DecodeCheckpointError, ShardState, StreamState};
 pub use store::{CheckpointStore, FileStore, Incarnation, MemoryStore, OpenedJob, StoreError};

@@ -6,8 +6,10 @@ use kinesis_core::{CheckpointParticipant, CommitHandle, Epoch, ParticipantError}
 use crate::record::StreamShard;
 
 mod file;
+mod forward;
 
 pub use file::FileSink;
+pub use forward::ForwardSink;
 
 /// Takes a job's outputs and makes them visible with the checkpoint that holds their effects.
 ///

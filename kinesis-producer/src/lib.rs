@@ -83,5 +83,9 @@ pub use error::{BuildError, CloseError, DeliveryError, FlushError, OpenError, Pu
 pub use outcome::{Attempt, AttemptResult, Attempts, FailureCause, Outcome, RecordError, StoredRecord};
 pub use producer::{KinesisProducer, KinesisProducerBuilder};
 pub use record::{StreamTarget, UserRecord};
-pub use sink::ProducerParticipant;
+pub use sink::{
+    BoxError, DeadLetter, DeadLetterError, DeadLetters, FixedPartitioner, InvalidSubtaskError,
+    KinesisSerializationSchema, KinesisSink, KinesisSinkBuilder, Partitioner, ProducerParticipant, RandomPartitioner,
+    RawBytes, SerializationSchema, SinkBuildError, SinkFailure, SinkFlushError, SinkStats, Utf8, WriteError,
+};
 pub use stats::{Outstanding, ProducerStats};
