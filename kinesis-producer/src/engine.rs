@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::outcome::FailureCause;
-use crate::pipeline::{Action, FlushTicket, Pipeline, RequestEntry, StreamInfo};
+use crate::pipeline::{Action, FlushTicket, Pipeline, Reading, RequestEntry, StreamInfo, StreamSettings};
 use crate::queue::{Command, Deadline, GivenUp};
 use crate::shared::Shared;
 
@@ -187,9 +187,9 @@ impl Engine {
                     Done::Opened(stream, info)
                 });
             }
-            Action::Refresh(stream) => {
+            Action::Refresh(stream, reading) => {
                 self.requests.spawn(async move {
-                    let info = look_up(&client, &stream).await;
+                    let info = refresh(&client, &stream, reading).await;
                     Done::Refreshed(stream, info)
                 });
             }
@@ -240,20 +240,32 @@ impl Drop for EndOnDrop {
 
 /// Finds out what must be known of a stream.
 async fn look_up(client: &KinesisClient, stream: &StreamName) -> Result<StreamInfo, RequestError> {
-    let (record_limit_bytes, by_partition_key) = match client.describe_stream_summary(stream).await {
-        Ok(summary) => (summary.max_record_size_bytes, summary.uses_partition_keys),
+    let settings = match describe(client, stream).await {
+        Ok(settings) => settings,
         // Producers often may write and list, and no more.
         Err(error) if error.kind() == RequestErrorKind::AccessDenied => {
             tracing::warn!(%stream, %error, "the stream's record limit is not readable; taken as 1 MiB");
-            (DEFAULT_RECORD_LIMIT_BYTES, true)
+            StreamSettings { record_limit_bytes: DEFAULT_RECORD_LIMIT_BYTES, by_partition_key: true }
         }
         Err(error) => return Err(error),
     };
-    Ok(StreamInfo {
-        record_limit_bytes,
-        by_partition_key,
-        shards: client.list_shards(stream, ListShardsScope::All).await?,
-    })
+    Ok(StreamInfo { settings, shards: client.list_shards(stream, ListShardsScope::All).await? })
+}
+
+/// Finds out what has changed; what is known of limit and mode serves where these cannot be read.
+async fn refresh(client: &KinesisClient, stream: &StreamName, reading: Reading) -> Result<StreamInfo, RequestError> {
+    let described = if reading.describes { describe(client, stream).await } else { Ok(reading.known) };
+    let settings = described.unwrap_or_else(|error| {
+        tracing::debug!(%stream, %error, "the stream's limit and mode are not readable; they stay as they were");
+        reading.known
+    });
+    Ok(StreamInfo { settings, shards: client.list_shards(stream, ListShardsScope::All).await? })
+}
+
+async fn describe(client: &KinesisClient, stream: &StreamName) -> Result<StreamSettings, RequestError> {
+    let summary = client.describe_stream_summary(stream).await?;
+    let by_partition_key = summary.uses_partition_keys;
+    Ok(StreamSettings { record_limit_bytes: summary.max_record_size_bytes, by_partition_key })
 }
 
 fn to_sdk(entry: RequestEntry) -> PutRecordsRequestEntry {

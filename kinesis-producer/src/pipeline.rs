@@ -36,7 +36,8 @@ pub(crate) use self::kpl_rule::KplRule;
 use self::ledger::{AccountId, Ledger};
 pub(crate) use self::ledger::{FlushTicket, Released};
 use self::opening::Opening;
-pub(crate) use self::opening::{OpenWaiter, StreamInfo};
+pub(crate) use self::opening::{OpenWaiter, StreamInfo, StreamSettings};
+pub(crate) use self::stream::Reading;
 use self::stream::{Context, OpenStream};
 use self::time::earliest;
 use self::unit::{QueuedRecord, Tracker, Unit};
@@ -70,7 +71,7 @@ pub(crate) enum Action {
     /// Look a stream up.
     Open(StreamName),
     /// Look a stream up again: its shards may have changed, or its mode.
-    Refresh(StreamName),
+    Refresh(StreamName, Reading),
     /// Write.
     Put { id: u64, stream: StreamName, entries: Vec<RequestEntry> },
 }
@@ -264,8 +265,7 @@ impl Pipeline {
                 Some(Action::Open(name.clone()))
             }
             State::Open(open) if open.map_due_at(now).is_some_and(|due| due <= now) => {
-                open.start_map_reading();
-                Some(Action::Refresh(name.clone()))
+                Some(Action::Refresh(name.clone(), open.start_map_reading()))
             }
             _ => None,
         })

@@ -14,13 +14,19 @@ use super::time::{after, earliest};
 use super::unit::QueuedRecord;
 use crate::outcome::FailureCause;
 
-/// What must be known of a stream before records can be sent.
-#[derive(Clone, Debug)]
-pub(crate) struct StreamInfo {
+/// What a stream is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamSettings {
     /// The most that a record may hold, data and partition key together.
     pub(crate) record_limit_bytes: usize,
     /// Whether partition keys decide the shard.
     pub(crate) by_partition_key: bool,
+}
+
+/// What must be known of a stream before records can be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamInfo {
+    pub(crate) settings: StreamSettings,
     /// All shards, closed ones too.
     pub(crate) shards: Vec<Shard>,
 }

@@ -69,23 +69,53 @@ const MIN_SPACING: Duration = Duration::from_millis(200);
 pub(crate) struct MapRefresh {
     read_at: Instant,
     wanted: bool,
+    /// Whether the stream's limit and mode are to be read, too.
+    describes: bool,
     running: bool,
+    running_describes: bool,
+    /// Whether the map may be that of another stream, of the same name and gone.
+    doubted: bool,
+    /// Whether the reading that is on its way began after the doubt.
+    settles_doubt: bool,
 }
 
 impl MapRefresh {
     /// Starts with a map that was just read.
     pub(crate) const fn new(now: Instant) -> Self {
-        Self { read_at: now, wanted: false, running: false }
+        Self {
+            read_at: now,
+            wanted: false,
+            describes: false,
+            running: false,
+            running_describes: false,
+            doubted: false,
+            settles_doubt: false,
+        }
     }
 
     /// Asks for a new map because of what a request made at `seen_at` showed; one that is newer, or on its way, will do.
     pub(crate) fn request(&mut self, seen_at: Instant) {
-        self.wanted |= !self.running && seen_at >= self.read_at;
+        let is_on_its_way = self.running && self.running_describes;
+        if !is_on_its_way && seen_at >= self.read_at {
+            (self.wanted, self.describes) = (true, true);
+        }
+    }
+
+    /// Asks for the shards alone, and trusts the map no longer until a reading from now on has come.
+    pub(crate) fn doubt(&mut self) {
+        (self.wanted, self.doubted, self.settles_doubt) = (true, true, false);
+    }
+
+    /// Whether the map may be that of another stream.
+    pub(crate) const fn is_doubted(&self) -> bool {
+        self.doubted
     }
 
     /// Asks for a new map where the present one is that old.
     pub(crate) fn request_if_older(&mut self, age: Duration, now: Instant) {
-        self.wanted |= now.saturating_duration_since(self.read_at) >= age;
+        if now.saturating_duration_since(self.read_at) >= age {
+            (self.wanted, self.describes) = (true, true);
+        }
     }
 
     /// Asks for another reading after one that was of no use.
@@ -103,14 +133,21 @@ impl MapRefresh {
         self.running
     }
 
-    /// Takes note that a reading begins.
-    pub(crate) fn start(&mut self) {
-        (self.wanted, self.running) = (false, true);
+    /// Takes note that a reading begins; whether it is to read the stream's limit and mode, too.
+    pub(crate) fn start(&mut self) -> bool {
+        (self.wanted, self.running, self.settles_doubt) = (false, true, true);
+        self.running_describes = std::mem::take(&mut self.describes);
+        self.running_describes
     }
 
     /// Takes note that the reading is over, well or not.
     pub(crate) fn finish(&mut self, now: Instant) {
         (self.read_at, self.running) = (now, false);
+    }
+
+    /// Takes note that what was read is the map from now on.
+    pub(crate) const fn settle(&mut self) {
+        self.doubted &= !self.settles_doubt;
     }
 }
 
@@ -180,6 +217,22 @@ mod tests {
         refresh.finish(seen + Duration::from_secs(1));
         refresh.request(seen);
         assert_eq!(refresh.due_at(), None);
+    }
+
+    #[test]
+    fn a_doubt_is_settled_by_a_reading_that_began_after_it() {
+        let start = Instant::now();
+        let mut refresh = MapRefresh::new(start);
+        refresh.request_again();
+        refresh.start();
+        refresh.doubt();
+        refresh.finish(start);
+        refresh.settle();
+        assert!(refresh.is_doubted() && refresh.due_at().is_some(), "that reading may be older than the change");
+        assert!(!refresh.start(), "the shards alone");
+        refresh.finish(start);
+        refresh.settle();
+        assert!(!refresh.is_doubted() && refresh.due_at().is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kinesis_core::{RandomStream, SequenceNumber, ShardId, StreamName};
 use tokio::time::Instant;
@@ -20,13 +21,25 @@ use super::kpl_rule::KplRule;
 use super::lane::Lane;
 use super::ledger::Ledger;
 use super::limit::ShardLimiter;
-use super::opening::StreamInfo;
+use super::opening::{StreamInfo, StreamSettings};
 use super::order::OrderGuard;
 use super::shard_map::{MapRefresh, Route, ShardMap};
 use super::time::{after, earliest};
 use super::unit::{QueuedRecord, Tracker, Unit};
 use crate::config::ProducerConfig;
 use crate::outcome::FailureCause;
+
+/// So long after the last answer a stream may be another of the same name; deleting one and creating another takes longer.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// A reading of a stream's shards that begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// Whether limit and mode are to be read again, too.
+    pub(crate) describes: bool,
+    /// Limit and mode as far as they are known.
+    pub(crate) known: StreamSettings,
+}
 
 /// What every decision is given.
 pub(crate) struct Context<'a> {
@@ -44,7 +57,7 @@ struct Landed {
     shard: ShardId,
     sequence_number: SequenceNumber,
     started: Instant,
-    duration: std::time::Duration,
+    duration: Duration,
 }
 
 /// A stream whose limits and shards are known.
@@ -52,8 +65,7 @@ struct Landed {
 pub(crate) struct OpenStream {
     name: StreamName,
     config: Arc<ProducerConfig>,
-    record_limit_bytes: usize,
-    by_partition_key: bool,
+    settings: StreamSettings,
     map: ShardMap,
     refresh: MapRefresh,
     map_pause: Pause,
@@ -64,21 +76,22 @@ pub(crate) struct OpenStream {
     stalled: VecDeque<usize>,
     collector: Collector,
     pause: Pause,
+    /// Requests without an answer.
+    requests: usize,
+    /// When the service last answered for this stream.
+    heard_at: Instant,
     /// Aggregates that a newer shard map will judge.
     landed: Vec<Landed>,
-    /// Whether the stream may have been deleted and created again, so that the map may mean other shards.
-    is_suspect: bool,
     order: OrderGuard,
 }
 
 impl OpenStream {
     /// Opens a stream; nothing where none of its shards is open.
     pub(crate) fn new(name: StreamName, config: Arc<ProducerConfig>, info: &StreamInfo, now: Instant) -> Option<Self> {
-        let map = ShardMap::new(&info.shards, info.by_partition_key)?;
+        let map = ShardMap::new(&info.shards, info.settings.by_partition_key)?;
         let mut stream = Self {
             name,
-            record_limit_bytes: info.record_limit_bytes,
-            by_partition_key: info.by_partition_key,
+            settings: info.settings,
             refresh: MapRefresh::new(now),
             map_pause: Pause::default(),
             lanes: Vec::new(),
@@ -86,8 +99,9 @@ impl OpenStream {
             stalled: VecDeque::new(),
             collector: Collector::new(CollectionLimits::new(&config)),
             pause: Pause::default(),
+            requests: 0,
+            heard_at: now,
             landed: Vec::new(),
-            is_suspect: false,
             order: OrderGuard::default(),
             map,
             config,
@@ -99,9 +113,10 @@ impl OpenStream {
 
     fn aggregation_limits(&self) -> AggregationLimits {
         // The outer partition key of an aggregate is one byte of the stream's limit.
-        let max_size_bytes = self.config.aggregation_max_size_bytes.min(self.record_limit_bytes.saturating_sub(1));
+        let max_size_bytes =
+            self.config.aggregation_max_size_bytes.min(self.settings.record_limit_bytes.saturating_sub(1));
         AggregationLimits {
-            enabled: self.config.aggregation && self.by_partition_key,
+            enabled: self.config.aggregation && self.settings.by_partition_key,
             max_count: self.config.aggregation_max_count,
             max_size_bytes,
         }
@@ -136,10 +151,10 @@ impl OpenStream {
     fn refusal(&self, record: &QueuedRecord) -> Option<FailureCause> {
         let counts_key = !self.config.follows(KplRule::KeepPoisonInCompany);
         let size_bytes = if counts_key { record.tracker.size_bytes as usize } else { record.data.len() };
-        if size_bytes > self.record_limit_bytes {
-            return Some(FailureCause::RecordTooLarge { size_bytes, limit_bytes: self.record_limit_bytes });
+        if size_bytes > self.settings.record_limit_bytes {
+            return Some(FailureCause::RecordTooLarge { size_bytes, limit_bytes: self.settings.record_limit_bytes });
         }
-        if self.config.ordered && !self.by_partition_key {
+        if self.config.ordered && !self.settings.by_partition_key {
             return Some(FailureCause::OrderUnavailable);
         }
         (self.config.ordered && self.order.is_broken(&record.partition_key)).then_some(FailureCause::OrderBroken)
@@ -182,6 +197,10 @@ impl OpenStream {
     }
 
     fn request_due_at(&self, now: Instant) -> Option<Instant> {
+        // After a failure one request goes ahead, so that they do not all come back at the same instant.
+        if self.pause.failures() > 0 && self.requests > 0 {
+            return None;
+        }
         let due = self.collector.due_at(now)?;
         Some(self.pause.until(now).map_or(due, |until| until.max(due)))
     }
@@ -192,9 +211,9 @@ impl OpenStream {
         Some(self.map_pause.until(now).map_or(due, |until| until.max(due)))
     }
 
-    /// Takes note that the shard map is being read.
-    pub(crate) fn start_map_reading(&mut self) {
-        self.refresh.start();
+    /// Takes note that the shard map is being read; the settings that need not be read again.
+    pub(crate) fn start_map_reading(&mut self) -> Reading {
+        Reading { describes: self.refresh.start(), known: self.settings }
     }
 
     /// A request that is due.
@@ -203,8 +222,20 @@ impl OpenStream {
             return None;
         }
         let units = self.collector.take(ctx.now)?;
+        self.requests += 1;
+        self.doubt_silence(&units, ctx.now);
         self.resume_stalled(ctx);
         Some(units)
+    }
+
+    /// Takes note that nothing was heard of the stream for a while, in which it may have been deleted and created again.
+    ///
+    /// Its shards then have the same names, and may have other ranges. Only aggregates depend on these.
+    fn doubt_silence(&mut self, units: &[Unit], now: Instant) {
+        let is_silent = now.saturating_duration_since(self.heard_at) >= SILENCE;
+        if is_silent && units.iter().any(Unit::is_aggregate) {
+            self.refresh.doubt();
+        }
     }
 
     /// Gives lanes that waited for room their turn, the longest first.
@@ -309,7 +340,7 @@ impl OpenStream {
         let mut alive = Vec::with_capacity(records.len());
         let mut broken = false;
         for record in records {
-            let cause = if self.config.ordered && !self.by_partition_key {
+            let cause = if self.config.ordered && !self.settings.by_partition_key {
                 FailureCause::OrderUnavailable
             } else if self.config.ordered && self.order.is_broken(&record.partition_key) {
                 FailureCause::OrderBroken
@@ -383,7 +414,7 @@ impl OpenStream {
 
     /// Takes everything out that is here and has no outcome, in the order of nothing.
     pub(crate) fn take_all(&mut self, now: Instant) -> Vec<Tracker> {
-        let landed = std::mem::take(&mut self.landed).into_iter().map(Landed::into_misplaced);
+        let landed = std::mem::take(&mut self.landed).into_iter().map(Landed::into_unjudged);
         let mut trackers: Vec<_> =
             self.collector.extract(now, |_| true).into_iter().chain(landed).flat_map(Unit::into_trackers).collect();
         trackers.extend(self.lanes.iter_mut().flat_map(Lane::drain).map(|record| record.tracker));

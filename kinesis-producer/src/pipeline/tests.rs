@@ -5,7 +5,7 @@ use aws_sdk_kinesis::types::PutRecordsResultEntry;
 use kinesis_core::{HashKeyRange, Randomness, RequestError, RequestErrorKind, Shard, ShardId, StreamName};
 
 use super::fixtures::start;
-use super::{Action, Incoming, Pipeline, StreamInfo};
+use super::{Action, Incoming, Pipeline, StreamInfo, StreamSettings};
 use crate::acknowledgement::{Places, PutHandle};
 use crate::config::ProducerConfig;
 use crate::outcome::Outcome;
@@ -24,7 +24,10 @@ pub(super) fn info() -> StreamInfo {
         starting_sequence_number: 1.into(),
         ending_sequence_number: None,
     };
-    StreamInfo { record_limit_bytes: 1024 * 1024, by_partition_key: true, shards: vec![shard] }
+    StreamInfo {
+        settings: StreamSettings { record_limit_bytes: 1024 * 1024, by_partition_key: true },
+        shards: vec![shard],
+    }
 }
 
 fn pipeline(requests: usize) -> Pipeline {

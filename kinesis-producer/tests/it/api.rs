@@ -191,6 +191,7 @@ async fn a_stream_that_comes_to_distribute_records_by_itself_is_found_out() {
     update.stream_arn(arn).record_distribution_strategy(strategy).send().await.unwrap();
     tokio::time::sleep(millis(60_000)).await;
     all.extend(put(200).await);
+    tokio::time::sleep(millis(1000)).await;
     let before = kinesis.journal().records.len();
     all.extend(put(400).await);
     assert_eq!(kinesis.journal().records.len() - before, 200, "each record goes alone, once");

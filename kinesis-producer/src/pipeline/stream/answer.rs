@@ -46,6 +46,10 @@ impl OpenStream {
         ctx: &mut Context<'_>,
     ) {
         let timing = Timing { started, duration: ctx.now.saturating_duration_since(started) };
+        self.requests -= 1;
+        if answer.is_ok() {
+            self.heard_at = ctx.now;
+        }
         let mut touched = BTreeSet::new();
         match answer.map(|output| judge_entries(&output, units.len())) {
             Err(error) => self.on_error(units, &error, timing, &mut touched, ctx),
@@ -98,7 +102,9 @@ impl OpenStream {
             }
             RequestVerdict::GiveUp => {
                 tracing::warn!(stream = %self.name, %error, entries = units.len(), "records not stored");
-                self.is_suspect |= error.kind() == RequestErrorKind::NotFound;
+                if error.kind() == RequestErrorKind::NotFound {
+                    self.refresh.doubt();
+                }
                 let cause = FailureCause::Request(Arc::new(error.clone()));
                 self.give_up_all(units, &attempt, &cause, timing, touched, ctx);
             }
@@ -260,7 +266,7 @@ impl OpenStream {
     /// Whether a reader by the KCL's rule takes it: any record that is no aggregate, and an aggregate whose members
     /// all belong to the shard that it landed on.
     fn is_in_place(&self, landed: &Landed) -> bool {
-        let range = self.map.range_of(&landed.shard).filter(|_| !self.is_suspect);
+        let range = self.map.range_of(&landed.shard).filter(|_| !self.refresh.is_doubted());
         !landed.unit.is_aggregate() || range.is_some_and(|range| landed.unit.is_within(&range))
     }
 
@@ -295,6 +301,9 @@ impl OpenStream {
     pub(super) fn judge_landed(&mut self, ctx: &mut Context<'_>) {
         let mut touched = BTreeSet::new();
         let mut again = Vec::new();
+        if self.refresh.is_doubted() {
+            return;
+        }
         for landed in std::mem::take(&mut self.landed) {
             if self.is_in_place(&landed) {
                 self.acknowledge_unit(landed, &mut touched, ctx);
@@ -316,7 +325,7 @@ impl OpenStream {
     pub(super) fn give_up_landed(&mut self, cause: &FailureCause, ctx: &mut Context<'_>) {
         let mut touched = BTreeSet::new();
         for landed in std::mem::take(&mut self.landed) {
-            let unit = landed.into_misplaced();
+            let unit = landed.into_unjudged();
             touched.insert(self.release(&unit));
             self.give_up_unit(unit, cause, ctx);
         }
@@ -330,7 +339,7 @@ impl OpenStream {
         let expired: Vec<_> = self.landed.extract_if(.., is_over).collect();
         let mut touched = BTreeSet::new();
         for landed in expired {
-            let unit = landed.into_misplaced();
+            let unit = landed.into_unjudged();
             touched.insert(self.release(&unit));
             let alive = self.settle(unit, ctx);
             self.redistribute(alive, ctx);
@@ -341,13 +350,20 @@ impl OpenStream {
 
 impl Landed {
     /// The Kinesis record, with the attempt as one that does not count.
-    pub(super) fn into_misplaced(self) -> Unit {
+    fn into_misplaced(self) -> Unit {
+        let result = AttemptResult::WrongShard { shard: self.shard.clone() };
+        self.into_unit(result)
+    }
+
+    /// The Kinesis record, with the attempt as one of which nobody can tell whether it counts.
+    pub(super) fn into_unjudged(self) -> Unit {
+        let message = format!("landed on {}, whose hash keys are not known for certain", self.shard).into();
+        self.into_unit(AttemptResult::Ambiguous { code: "UnknownShard".into(), message })
+    }
+
+    fn into_unit(self, result: AttemptResult) -> Unit {
         let mut unit = self.unit;
-        unit.history.push(Attempt {
-            started: self.started,
-            duration: self.duration,
-            result: AttemptResult::WrongShard { shard: self.shard },
-        });
+        unit.history.push(Attempt { started: self.started, duration: self.duration, result });
         unit
     }
 }

@@ -35,7 +35,7 @@ impl OpenStream {
         };
         ctx.ledger.stats.shard_map_reads += 1;
         self.map_pause.succeed();
-        self.is_suspect = false;
+        self.refresh.settle();
         if map.routes() == self.map.routes() {
             self.map = map;
         } else {
@@ -46,16 +46,15 @@ impl OpenStream {
 
     /// Takes note of the stream's limit and mode, and makes its map.
     fn take_info(&mut self, info: &StreamInfo) -> Option<ShardMap> {
-        let map = ShardMap::new(&info.shards, info.by_partition_key)?;
-        if self.record_limit_bytes != info.record_limit_bytes {
-            self.record_limit_bytes = info.record_limit_bytes;
+        let map = ShardMap::new(&info.shards, info.settings.by_partition_key)?;
+        let before = std::mem::replace(&mut self.settings, info.settings);
+        if before.by_partition_key != info.settings.by_partition_key {
+            let by_partition_key = info.settings.by_partition_key;
+            tracing::info!(stream = %self.name, by_partition_key, "the stream's mode has changed");
+        }
+        if before.record_limit_bytes != info.settings.record_limit_bytes {
             let limits = self.aggregation_limits();
             self.lanes.iter_mut().for_each(|lane| lane.set_limits(limits));
-        }
-        if self.by_partition_key != info.by_partition_key {
-            let by_partition_key = info.by_partition_key;
-            tracing::info!(stream = %self.name, by_partition_key, "the stream's mode has changed");
-            self.by_partition_key = by_partition_key;
         }
         Some(map)
     }

@@ -12,7 +12,7 @@ use crate::config::ProducerConfig;
 use crate::outcome::{AttemptResult, FailureCause, Outcome};
 use crate::pipeline::fixtures::{awaited_record, ledger, start, stream};
 use crate::pipeline::ledger::Ledger;
-use crate::pipeline::opening::StreamInfo;
+use crate::pipeline::opening::{StreamInfo, StreamSettings};
 use crate::pipeline::unit::Unit;
 
 pub(super) const MIB: usize = 1024 * 1024;
@@ -42,7 +42,7 @@ pub(super) fn after_split() -> Vec<Shard> {
 }
 
 fn info(shards: Vec<Shard>) -> StreamInfo {
-    StreamInfo { record_limit_bytes: MIB, by_partition_key: true, shards }
+    StreamInfo { settings: StreamSettings { record_limit_bytes: MIB, by_partition_key: true }, shards }
 }
 
 /// A stream with its accounts, stepped by hand.
@@ -494,4 +494,23 @@ fn a_map_that_cannot_be_read_leaves_the_old_one_and_is_read_again_after_a_pause(
     bench.put("a", 1);
     bench.put("b", 60);
     assert_eq!(keys(&bench.flush()), [[1, 60]], "packed by the old map");
+}
+
+#[test]
+fn after_a_refused_request_one_goes_ahead_of_the_others() {
+    let mut bench = Bench::new(ProducerConfig::default().aggregation(false).collection_max_count(1));
+    let outcomes: Vec<_> = (0..4).map(|key| bench.put("k", key)).collect();
+    let requests: Vec<_> = std::iter::from_fn(|| bench.act(|stream, ctx| stream.take_request(ctx))).collect();
+    assert_eq!(requests.len(), 4);
+    for units in requests {
+        bench.answer_error(units, RequestErrorKind::Throttled);
+    }
+    bench.now += Duration::from_secs(6);
+    bench.act(|stream, ctx| stream.advance(ctx));
+    let probe = bench.act(|stream, ctx| stream.take_request(ctx)).unwrap();
+    assert!(bench.act(|stream, ctx| stream.take_request(ctx)).is_none(), "its answer says whether the others may go");
+    assert!(bench.stream.next_deadline(bench.now, true).is_none_or(|due| due > bench.now), "the answer wakes");
+    bench.answer(probe, vec![stored(0, 7)]);
+    let rest = std::iter::from_fn(|| bench.act(|stream, ctx| stream.take_request(ctx))).count();
+    assert_eq!((rest, outcomes.iter().filter(|outcome| !is_open(outcome)).count()), (3, 1));
 }
