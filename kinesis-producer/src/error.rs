@@ -147,6 +147,16 @@ pub enum BuildError {
         /// What is allowed.
         allowed: &'static str,
     },
+    /// A setting has a text or a time that is not allowed.
+    #[error("producer not built: {setting} = {value:?}; allowed: {allowed}")]
+    Invalid {
+        /// The setting's name.
+        setting: &'static str,
+        /// The value, or its beginning.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
 }
 
 /// Records that were not stored, since the last time that this was surfaced.

@@ -27,7 +27,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`configuration`] has the table of all properties, and what of the KPL they do not do here.
+//! [`configuration`] has the table of all properties, and what of the KPL they do not do here; [`conformance`] the test of
+//! each case of the KPL's own and of the connector's producer. [`MetricsConfig`] has the metrics, [`KinesisSink`] writes a
+//! job's elements, [`BlockingProducer`] serves threads that are not asynchronous.
 //!
 //! # Guarantees
 //!
@@ -35,6 +37,8 @@
 //!   belongs to the shard it landed on, since readers that follow the KCL drop it otherwise; if not, all its members are
 //!   sent again. A record that went alone counts wherever it landed.
 //! - *Failed* means that no copy exists. Whatever had an attempt without a clear answer ends as *Stored* or *Unknown*.
+//! - What is acknowledged is stored, whatever becomes of the producer: dropping it without a close loses none of that.
+//!   Records without an outcome then become *Unknown*.
 //! - Copies of a record: at most one, and one more for each attempt without a clear answer and for each wrong shard.
 //! - Errors that no repetition changes (missing stream, no permission, a record over the stream's limit) fail at once,
 //!   and only the records they are about. Everything else is tried until the record's time is up.
@@ -49,6 +53,10 @@
 //! [`FailureCause::OrderBroken`] until [`acknowledge_unknown`](KinesisProducer::acknowledge_unknown) is called. A record
 //! that ends as *Failed* leaves a gap, and the ones after it go on.
 //!
+//! # Metrics
+//!
+//! Those of the KPL, through the `metrics` facade and with feature `cloudwatch` to CloudWatch; see [`MetricsConfig`].
+//!
 //! # Layout
 //!
 //! [`KinesisProducer`] puts records into a bounded queue. One task, the engine, takes them out, carries out requests and
@@ -61,6 +69,7 @@ mod blocking;
 mod config;
 mod engine;
 mod error;
+mod metrics;
 mod outcome;
 mod pipeline;
 mod producer;
@@ -80,6 +89,9 @@ pub use acknowledgement::PutHandle;
 pub use blocking::{BlockingProducer, BlockingPutHandle};
 pub use config::{ProducerConfig, client_properties, producer_config_constants};
 pub use error::{BuildError, CloseError, DeliveryError, FlushError, OpenError, PutError, TryPutError};
+#[cfg(feature = "cloudwatch")]
+pub use metrics::cloudwatch::CloudWatchUploader;
+pub use metrics::{MetricsConfig, MetricsGranularity, MetricsLevel};
 pub use outcome::{Attempt, AttemptResult, Attempts, FailureCause, Outcome, RecordError, StoredRecord};
 pub use producer::{KinesisProducer, KinesisProducerBuilder};
 pub use record::{StreamTarget, UserRecord};

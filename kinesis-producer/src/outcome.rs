@@ -292,6 +292,12 @@ impl History {
         self.may_be_stored
     }
 
+    /// The attempts that are kept, each with whether the one before it is kept too or there was none.
+    pub(crate) fn follow(&self) -> impl Iterator<Item = (&Attempt, bool)> {
+        let is_whole = self.count as usize == self.attempts.len();
+        self.attempts.iter().enumerate().map(move |(index, attempt)| (attempt, is_whole || index > 0))
+    }
+
     /// What the last attempt came to.
     pub(crate) fn last(&self) -> Arc<str> {
         let last = self.attempts.last();

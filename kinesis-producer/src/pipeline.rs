@@ -13,6 +13,7 @@ mod kpl_rule;
 mod lane;
 mod ledger;
 mod limit;
+mod measure;
 mod opening;
 mod order;
 mod retry;
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 pub(crate) use self::kpl_rule::KplRule;
 use self::ledger::{AccountId, Ledger};
 pub(crate) use self::ledger::{FlushTicket, Released};
+use self::measure::StreamMeter;
 use self::opening::Opening;
 pub(crate) use self::opening::{OpenWaiter, StreamInfo, StreamSettings};
 pub(crate) use self::stream::Reading;
@@ -44,6 +46,7 @@ use self::unit::{QueuedRecord, Tracker, Unit};
 use crate::acknowledgement::Responder;
 use crate::config::ProducerConfig;
 use crate::error::DeliveryError;
+use crate::metrics::Meter;
 use crate::outcome::{Attempt, AttemptResult, FailureCause};
 use crate::record::UserRecord;
 use crate::stats::ProducerStats;
@@ -106,6 +109,7 @@ pub(crate) struct Pipeline {
     streams: BTreeMap<StreamName, Stream>,
     in_flight: BTreeMap<u64, InFlight>,
     ledger: Ledger,
+    meter: Meter,
     random: RandomStream,
     next_request: u64,
     next_sequence: u64,
@@ -120,6 +124,7 @@ impl Pipeline {
             config: Arc::new(config),
             streams: BTreeMap::new(),
             in_flight: BTreeMap::new(),
+            meter: Meter::default(),
             random: randomness.stream("producer retry"),
             next_request: 0,
             next_sequence: 0,
@@ -127,12 +132,18 @@ impl Pipeline {
         }
     }
 
+    /// The same pipeline, measured.
+    pub(crate) fn metered(mut self, meter: Meter) -> Self {
+        self.meter = meter;
+        self
+    }
+
     /// Takes a record in.
     pub(crate) fn accept(&mut self, incoming: Incoming, now: Instant) {
         let Incoming { stream, record, hash_key, responder } = incoming;
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let stream = entry(&mut self.streams, &mut self.ledger, &stream);
+        let stream = entry(&mut self.streams, &mut self.ledger, &self.meter, &stream);
         let tracker = Tracker {
             responder,
             accepted_at: now,
@@ -152,16 +163,20 @@ impl Pipeline {
         };
         match &mut stream.state {
             State::Open(open) => {
+                open.meter.received(now);
                 let mut ctx = context(&mut self.ledger, &mut self.random, now, stream.is_urgent);
                 open.accept(record, &mut ctx);
             }
-            State::Opening(opening) => opening.accept(record),
+            State::Opening(opening) => {
+                opening.meter.received(now);
+                opening.accept(record);
+            }
         }
     }
 
     /// Looks a stream up before there are records for it, and tells who waits for that.
     pub(crate) fn open(&mut self, name: &StreamName, waiter: OpenWaiter) {
-        match &mut entry(&mut self.streams, &mut self.ledger, name).state {
+        match &mut entry(&mut self.streams, &mut self.ledger, &self.meter, name).state {
             State::Opening(opening) => opening.wait(waiter),
             State::Open(_) => {
                 // The caller may have stopped waiting.
@@ -209,22 +224,19 @@ impl Pipeline {
             code: "Interrupted".into(),
             message: "the producer was closed before there was an answer".into(),
         };
-        for InFlight { stream, started, units } in std::mem::take(&mut self.in_flight).into_values() {
+        let mut on_their_way = BTreeMap::<_, Vec<_>>::new();
+        for InFlight { stream, started, mut units } in std::mem::take(&mut self.in_flight).into_values() {
             let duration = now.saturating_duration_since(started);
-            for mut unit in units {
+            for unit in &mut units {
                 unit.history.push(Attempt { started, duration, result: interrupted.clone() });
-                for tracker in unit.into_trackers() {
-                    self.ledger.give_up(tracker, &stream, cause.clone());
-                }
             }
+            on_their_way.entry(stream).or_default().extend(units);
         }
         for (name, stream) in &mut self.streams {
-            let waiting: Vec<_> = match &mut stream.state {
-                State::Opening(opening) => opening.take_waiting().into_iter().map(|record| record.tracker).collect(),
-                State::Open(open) => open.take_all(now),
-            };
-            for tracker in waiting {
-                self.ledger.give_up(tracker, name, cause.clone());
+            let mut ctx = context(&mut self.ledger, &mut self.random, now, stream.is_urgent);
+            match &mut stream.state {
+                State::Opening(opening) => opening.abandon(name, cause, &mut ctx),
+                State::Open(open) => open.abandon(on_their_way.remove(name).unwrap_or_default(), cause, &mut ctx),
             }
         }
     }
@@ -349,6 +361,7 @@ impl Pipeline {
             Ok(mut open) => {
                 ctx.ledger.stats.shard_map_reads += 1;
                 opening.tell(&Ok(()));
+                open.meter = std::mem::take(&mut opening.meter);
                 for record in opening.take_waiting() {
                     open.accept(record, &mut ctx);
                 }
@@ -388,10 +401,15 @@ impl Pipeline {
 }
 
 /// The stream of that name, which begins with its first record.
-fn entry<'a>(streams: &'a mut BTreeMap<StreamName, Stream>, ledger: &mut Ledger, name: &StreamName) -> &'a mut Stream {
+fn entry<'a>(
+    streams: &'a mut BTreeMap<StreamName, Stream>,
+    ledger: &mut Ledger,
+    meter: &Meter,
+    name: &StreamName,
+) -> &'a mut Stream {
     // Looked up before it is entered, since the name would be cloned for every record.
     if !streams.contains_key(name) {
-        let state = State::Opening(Opening::default());
+        let state = State::Opening(Opening::new(StreamMeter::new(meter, name)));
         streams.insert(name.clone(), Stream { account: ledger.add_account(), is_urgent: false, state });
     }
     streams.get_mut(name).expect("invariant: inserted above where it was missing")

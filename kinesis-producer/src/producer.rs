@@ -9,12 +9,13 @@ use kinesis_core::{HashKey, StreamName};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 pub use self::builder::KinesisProducerBuilder;
 use crate::acknowledgement::PutHandle;
 use crate::blocking::BlockingProducer;
 use crate::error::{CloseError, DeliveryError, FlushError, OpenError, PutError, TryPutError};
+use crate::metrics::Reporting;
 use crate::queue::{Closed, Command, Deadline, GivenUp, Room};
 use crate::record::UserRecord;
 use crate::shared::Shared;
@@ -37,6 +38,7 @@ struct Inner {
     engine: AbortHandle,
     runtime: Handle,
     max_user_record_size_bytes: Option<usize>,
+    reporting: Reporting,
 }
 
 impl Drop for Inner {
@@ -124,8 +126,9 @@ impl KinesisProducer {
 
     /// Accepts nothing more, waits for all outcomes, and returns the counters.
     ///
-    /// Afterwards nothing reaches the service any more. It takes no longer than the records live (`record_ttl`) and one
-    /// attempt. Closing again waits for the same. Cancel safety: the producer goes on closing.
+    /// Afterwards nothing reaches the service any more. It takes no longer than the records live (`record_ttl`), one
+    /// attempt, and the last upload of metrics where there is one. Closing again waits for the same. Cancel safety: the
+    /// producer goes on closing.
     ///
     /// # Errors
     /// [`CloseError::Delivery`] where records were not stored and `fail_on_error` is set; [`CloseError::Abandoned`]
@@ -154,6 +157,12 @@ impl KinesisProducer {
             if let Some(Deadline { limit, .. }) = deadline.filter(|_| failed + unknown > 0) {
                 return Err(CloseError::DeadlinePassed { limit, failed, unknown });
             }
+        }
+        let reported = self.inner.reporting.over();
+        match deadline {
+            None => reported.await,
+            // The figures of the last moments are not worth more than the caller's time.
+            Some(Deadline { at, .. }) => timeout_at(at, reported).await.unwrap_or_default(),
         }
         if self.stats().outstanding() > 0 {
             return Err(CloseError::Abandoned);

@@ -14,6 +14,9 @@ use crate::{cargo, downstream, package_check, tidy};
 /// What must not be in the tree of the aggregation format: it is for programs without runtime and SDK.
 const HEAVY: [&str; 4] = ["aws-", "tokio", "hyper", "rustls"];
 
+/// The tests that need the SDK of CloudWatch.
+const CLOUDWATCH: [&str; 6] = ["-p", "kinesis-producer", "--features", "cloudwatch", "--lib", "--test=metrics"];
+
 fn steps() -> Vec<Step> {
     let deny = ["--", "-D", "warnings"];
     let clippy = |args: &[&str]| Action::cargo(&[&["clippy", "--locked", "--all-targets"], args, &deny].concat());
@@ -27,7 +30,9 @@ fn steps() -> Vec<Step> {
         Step::new("clippy", clippy(&["--workspace"])),
         Step::new("clippy, core without SDK", clippy(&["-p", "kinesis-core", "--no-default-features"])),
         Step::new("clippy, aggregation alone", clippy(&["-p", "kinesis-aggregation", "--no-default-features"])),
+        Step::new("clippy, all features", clippy(&["--workspace", "--all-features"])),
         Step::new("tests", Action::cargo(&["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"])),
+        Step::new("tests, cloudwatch", Action::cargo(&[&["test", "--locked"], &CLOUDWATCH[..]].concat())),
         Step::new("doctests", Action::cargo(&["test", "--locked", "--workspace", "--doc", "--no-fail-fast"])),
         Step::new(
             "docs",

@@ -4,7 +4,7 @@ use super::producer_config_constants as keys;
 
 mod table;
 
-pub(super) use self::table::{KEYS, LARGEST};
+pub(super) use self::table::{KEYS, LARGEST, METRICS_GRANULARITIES, METRICS_LEVELS};
 
 /// What the value of a key must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub(super) enum Effect {
     Read,
     /// The client that is made of [`client_properties`](super::client_properties) has it, under that key.
     Client(&'static str),
+    /// The config of the metrics has it.
+    Metrics,
     /// Nothing; told whatever the value.
     None(&'static str),
     /// Nothing; told unless the value, as written here in any case, asks for what is done anyway.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use kinesis_core::{ConfigErrors, ConfigProblems, Properties};
 
-use super::keys::{self as table, Effect, Key, LARGEST};
+use super::keys::{self as table, Effect, Key, LARGEST, METRICS_GRANULARITIES, METRICS_LEVELS};
 use super::{ProducerConfig, producer_config_constants as keys};
+use crate::metrics::{MetricsConfig, MetricsGranularity, MetricsLevel};
 
 /// The requests at a time that the KPL's pool has where its size is 0.
 const POOL_OF_SIZE_ZERO: usize = 64;
@@ -46,6 +47,40 @@ impl ProducerConfig {
         }
         let config = read(values);
         config.report(&mut problems);
+        problems.finish(config)
+    }
+}
+
+impl MetricsConfig {
+    /// Reads and checks the KPL's properties of metrics, out of all properties of a producer.
+    ///
+    /// `MetricsLevel`, `MetricsGranularity`, `MetricsNamespace` and `MetricsUploadDelay`; what is not set has its
+    /// default. [`ProducerConfig::from_properties`] checks the same and reads the others.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with every problem, of the other keys of a producer, too; a retry is pointless.
+    pub fn from_properties(properties: &Properties) -> Result<Self, ConfigErrors> {
+        let mut problems = ConfigProblems::default();
+        judge(properties, &mut problems);
+        let (values, mut config) = (Values(properties), Self::default());
+        let index =
+            |name, among: &[&str]| values.text(name).and_then(|value| among.iter().position(|one| *one == value));
+        match index(keys::METRICS_LEVEL, METRICS_LEVELS) {
+            Some(0) => config = config.level(MetricsLevel::None),
+            Some(1) => config = config.level(MetricsLevel::Summary),
+            _ => {}
+        }
+        match index(keys::METRICS_GRANULARITY, METRICS_GRANULARITIES) {
+            Some(0) => config = config.granularity(MetricsGranularity::Global),
+            Some(1) => config = config.granularity(MetricsGranularity::Stream),
+            _ => {}
+        }
+        if let Some(namespace) = values.text(keys::METRICS_NAMESPACE) {
+            config = config.namespace(namespace);
+        }
+        if let Some(delay) = values.millis(keys::METRICS_UPLOAD_DELAY) {
+            config = config.upload_delay(delay);
+        }
         problems.finish(config)
     }
 }
@@ -189,6 +224,8 @@ fn note(key: &Key, value: &str, values: Values<'_>) -> Option<Cow<'static, str>>
         Effect::NoneUnless(done, _) if value.eq_ignore_ascii_case(done) => None,
         Effect::NoneUnless(_, why) => Some(format!("the key has no effect: {why}").into()),
         Effect::Client(name) => Some(client_note(key, name, values)),
+        Effect::Metrics if value == METRICS_LEVELS[0] => None,
+        Effect::Metrics => Some("the key has an effect only by way of `MetricsConfig::from_properties`".into()),
         Effect::Renamed(newer) => Some(format!("the key is deprecated, and read as `{newer}`").into()),
         Effect::Read => read_note(key.name, values),
         Effect::Refused(..) => None,

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::backoff::Pause;
+use super::measure::StreamMeter;
 use super::stream::Context;
 use super::time::{after, earliest};
 use super::unit::QueuedRecord;
@@ -42,9 +43,14 @@ pub(crate) struct Opening {
     running: bool,
     pause: Pause,
     last: Option<Arc<str>>,
+    pub(super) meter: StreamMeter,
 }
 
 impl Opening {
+    pub(crate) fn new(meter: StreamMeter) -> Self {
+        Self { meter, ..Self::default() }
+    }
+
     pub(crate) fn accept(&mut self, record: QueuedRecord) {
         self.waiting.push_back(record);
     }
@@ -78,7 +84,9 @@ impl Opening {
         tracing::warn!(%stream, %error, records = self.waiting.len(), "records not stored");
         self.pause.succeed();
         for record in self.waiting.drain(..) {
-            ctx.ledger.give_up(record.tracker, stream, FailureCause::Request(Arc::clone(&error)));
+            let cause = FailureCause::Request(Arc::clone(&error));
+            self.meter.given_up(&record.tracker, None, &cause, ctx.now);
+            ctx.ledger.give_up(record.tracker, stream, cause);
         }
     }
 
@@ -88,7 +96,17 @@ impl Opening {
         let is_over = |record: &mut QueuedRecord| after(record.tracker.accepted_at, ttl) <= now;
         while let Some(record) = self.waiting.pop_front_if(is_over) {
             let last = self.last.clone().unwrap_or_else(|| "none was made".into());
-            ctx.ledger.give_up(record.tracker, stream, FailureCause::Expired { ttl, last });
+            let cause = FailureCause::Expired { ttl, last };
+            self.meter.given_up(&record.tracker, None, &cause, now);
+            ctx.ledger.give_up(record.tracker, stream, cause);
+        }
+    }
+
+    /// Gives up everything that waits.
+    pub(crate) fn abandon(&mut self, stream: &StreamName, cause: &FailureCause, ctx: &mut Context<'_>) {
+        for record in self.waiting.drain(..) {
+            self.meter.given_up(&record.tracker, None, cause, ctx.now);
+            ctx.ledger.give_up(record.tracker, stream, cause.clone());
         }
     }
 

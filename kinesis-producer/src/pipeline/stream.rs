@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kinesis_core::{RandomStream, SequenceNumber, ShardId, StreamName};
+use kinesis_core::{HashKey, RandomStream, SequenceNumber, ShardId, StreamName};
 use tokio::time::Instant;
 
 use super::aggregate::AggregationLimits;
@@ -21,6 +21,7 @@ use super::kpl_rule::KplRule;
 use super::lane::Lane;
 use super::ledger::Ledger;
 use super::limit::ShardLimiter;
+use super::measure::StreamMeter;
 use super::opening::{StreamInfo, StreamSettings};
 use super::order::OrderGuard;
 use super::shard_map::{MapRefresh, Route, ShardMap};
@@ -83,6 +84,7 @@ pub(crate) struct OpenStream {
     /// Aggregates that a newer shard map will judge.
     landed: Vec<Landed>,
     order: OrderGuard,
+    pub(super) meter: StreamMeter,
 }
 
 impl OpenStream {
@@ -103,6 +105,7 @@ impl OpenStream {
             heard_at: now,
             landed: Vec::new(),
             order: OrderGuard::default(),
+            meter: StreamMeter::default(),
             map,
             config,
         };
@@ -136,6 +139,7 @@ impl OpenStream {
     /// Takes a record in.
     pub(crate) fn accept(&mut self, record: QueuedRecord, ctx: &mut Context<'_>) {
         if let Some(cause) = self.refusal(&record) {
+            self.measure_loss(record.hash_key, &record.tracker, &cause, ctx.now);
             ctx.ledger.give_up(record.tracker, &self.name, cause);
             return;
         }
@@ -324,11 +328,8 @@ impl OpenStream {
         let is_over = |accepted_at| after(accepted_at, ttl) <= now;
         let youngest = unit.members.iter().map(|member| member.tracker.accepted_at).max();
         if !self.config.ordered && youngest.is_some_and(is_over) {
-            let last = unit.history.last();
-            for tracker in unit.into_trackers() {
-                let last = Arc::clone(&last);
-                ctx.ledger.give_up(tracker, &self.name, FailureCause::Expired { ttl, last });
-            }
+            let cause = FailureCause::Expired { ttl, last: unit.history.last() };
+            self.give_up_unit(unit, &cause, ctx);
             return Vec::new();
         }
         self.settle_records(unit.dissolve(), ctx)
@@ -363,6 +364,7 @@ impl OpenStream {
 
     /// Gives a record up; whether that breaks its key's order.
     fn give_up_record(&mut self, record: QueuedRecord, cause: FailureCause, ctx: &mut Context<'_>) -> bool {
+        self.measure_loss(record.hash_key, &record.tracker, &cause, ctx.now);
         let unknown = ctx.ledger.give_up(record.tracker, &self.name, cause);
         unknown && self.config.ordered && self.order.break_key(&record.partition_key)
     }
@@ -386,7 +388,9 @@ impl OpenStream {
     /// Gives a Kinesis record up with all its members.
     fn give_up_unit(&mut self, unit: Unit, cause: &FailureCause, ctx: &mut Context<'_>) {
         if !self.config.ordered {
+            let hash_key = unit.explicit_hash_key();
             for tracker in unit.into_trackers() {
+                self.measure_loss(hash_key, &tracker, cause, ctx.now);
                 ctx.ledger.give_up(tracker, &self.name, cause.clone());
             }
             return;
@@ -397,6 +401,14 @@ impl OpenStream {
         }
         if broken {
             self.purge(ctx);
+        }
+    }
+
+    /// Measures a record that is given up, as one of the shard that its hash key belongs to now.
+    fn measure_loss(&mut self, hash_key: HashKey, tracker: &Tracker, cause: &FailureCause, now: Instant) {
+        if self.meter.is_on() {
+            let shard = self.map.routes()[self.map.predict(hash_key)].shard.as_ref();
+            self.meter.given_up(tracker, shard, cause, now);
         }
     }
 
@@ -412,13 +424,21 @@ impl OpenStream {
         }
     }
 
-    /// Takes everything out that is here and has no outcome, in the order of nothing.
-    pub(crate) fn take_all(&mut self, now: Instant) -> Vec<Tracker> {
+    /// Gives up everything that has no outcome, and those Kinesis records that are on their way.
+    pub(crate) fn abandon(&mut self, on_their_way: Vec<Unit>, cause: &FailureCause, ctx: &mut Context<'_>) {
         let landed = std::mem::take(&mut self.landed).into_iter().map(Landed::into_unjudged);
-        let mut trackers: Vec<_> =
-            self.collector.extract(now, |_| true).into_iter().chain(landed).flat_map(Unit::into_trackers).collect();
-        trackers.extend(self.lanes.iter_mut().flat_map(Lane::drain).map(|record| record.tracker));
-        trackers
+        let mut units: Vec<_> = on_their_way.into_iter().chain(landed).collect();
+        units.extend(self.collector.extract(ctx.now, |_| true));
+        let mut given_up: Vec<_> = units
+            .into_iter()
+            .flat_map(|unit| std::iter::repeat(unit.explicit_hash_key()).zip(unit.into_trackers()))
+            .collect();
+        let waiting = self.lanes.iter_mut().flat_map(Lane::drain);
+        given_up.extend(waiting.map(|record| (record.hash_key, record.tracker)));
+        for (hash_key, tracker) in given_up {
+            self.measure_loss(hash_key, &tracker, cause, ctx.now);
+            ctx.ledger.give_up(tracker, &self.name, cause.clone());
+        }
     }
 
     /// Takes note that a Kinesis record is judged or taken back; the lane that it left, where that is still there.

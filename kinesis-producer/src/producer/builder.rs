@@ -9,6 +9,9 @@ use super::{Inner, KinesisProducer};
 use crate::config::ProducerConfig;
 use crate::engine::Engine;
 use crate::error::BuildError;
+#[cfg(feature = "cloudwatch")]
+use crate::metrics::cloudwatch::CloudWatchUploader;
+use crate::metrics::{MetricsConfig, MetricsSetup};
 use crate::pipeline::Pipeline;
 use crate::queue::Queue;
 use crate::shared::Shared;
@@ -19,6 +22,7 @@ pub struct KinesisProducerBuilder {
     client: Option<KinesisClient>,
     config: ProducerConfig,
     randomness: Option<Randomness>,
+    metrics: MetricsSetup,
 }
 
 impl KinesisProducerBuilder {
@@ -44,6 +48,21 @@ impl KinesisProducerBuilder {
         self
     }
 
+    /// Measures the producer, through the recorder of the `metrics` facade; not measured where not given.
+    ///
+    /// The recorder must be installed before: what is registered stays with the one that was there.
+    pub fn metrics(mut self, metrics: MetricsConfig) -> Self {
+        self.metrics.config = Some(metrics);
+        self
+    }
+
+    /// Uploads the metrics to CloudWatch; [`MetricsConfig::default`] where none is given.
+    #[cfg(feature = "cloudwatch")]
+    pub fn cloudwatch(mut self, uploader: CloudWatchUploader) -> Self {
+        self.metrics.uploader = Some(uploader);
+        self
+    }
+
     /// Starts the producer on the present tokio runtime.
     ///
     /// No request is made until the first record of a stream. Cancel safety: there is nothing to cancel yet.
@@ -53,13 +72,20 @@ impl KinesisProducerBuilder {
     pub async fn build(self) -> Result<KinesisProducer, BuildError> {
         let client = self.client.ok_or(BuildError::NoClient)?;
         self.config.validate()?;
+        self.metrics.validate()?;
         let shared = Arc::new(Shared::new(Queue::new(&self.config), self.config.fail_on_error));
         let max_user_record_size_bytes = self.config.max_user_record_size_bytes;
         let randomness = self.randomness.unwrap_or_else(Randomness::from_entropy);
-        let pipeline = Pipeline::new(self.config, &randomness);
+        let (meter, reporting, measuring) = self.metrics.start(&randomness);
+        let pipeline = Pipeline::new(self.config, &randomness).metered(meter);
         let engine = Engine::new(client, pipeline, Arc::clone(&shared));
-        let engine = tokio::spawn(engine.run()).abort_handle();
+        let work = async move {
+            engine.run().await;
+            drop(measuring);
+        };
+        let engine = tokio::spawn(work).abort_handle();
         let runtime = Handle::current();
-        Ok(KinesisProducer { inner: Arc::new(Inner { shared, engine, runtime, max_user_record_size_bytes }) })
+        let inner = Inner { shared, engine, runtime, max_user_record_size_bytes, reporting };
+        Ok(KinesisProducer { inner: Arc::new(inner) })
     }
 }

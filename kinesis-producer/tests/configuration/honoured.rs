@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use kinesis_core::{ClientOptions, KinesisClient, Properties, Randomness};
-use kinesis_producer::{KinesisProducer, ProducerConfig, ProducerStats, UserRecord, producer_config_constants as keys};
+use kinesis_producer::{
+    KinesisProducer, MetricsConfig, MetricsGranularity, MetricsLevel, ProducerConfig, ProducerStats, UserRecord,
+    producer_config_constants as keys,
+};
 use kinesis_testkit::FakeKinesis;
 use tokio::time::Instant;
 
@@ -161,4 +164,30 @@ fn properties_of_a_file_are_read() {
 fn a_setter_behind_the_properties_wins() {
     let config = producer(&[(keys::RATE_LIMIT, "150")]).unwrap().rate_limit(50).ordered(true);
     assert_eq!(config, ProducerConfig::default().rate_limit(50).ordered(true));
+}
+
+#[test]
+fn the_metrics_have_their_properties() {
+    let of = |pairs: &[(&str, &str)]| MetricsConfig::from_properties(&Properties::from_iter(pairs.iter().copied()));
+    assert_eq!(of(&[]).unwrap(), MetricsConfig::default());
+    let defaults = [(keys::METRICS_LEVEL, "detailed"), (keys::METRICS_GRANULARITY, "shard")];
+    assert_eq!(of(&defaults).unwrap(), MetricsConfig::default());
+    let all = [
+        (keys::METRICS_LEVEL, "summary"),
+        (keys::METRICS_GRANULARITY, "stream"),
+        (keys::METRICS_NAMESPACE, "mine"),
+        (keys::METRICS_UPLOAD_DELAY, "5000"),
+        (keys::RATE_LIMIT, "80"),
+    ];
+    let expected = MetricsConfig::default()
+        .level(MetricsLevel::Summary)
+        .granularity(MetricsGranularity::Stream)
+        .namespace("mine")
+        .upload_delay(Duration::from_secs(5));
+    assert_eq!(of(&all).unwrap(), expected);
+    let none = [(keys::METRICS_LEVEL, "none"), (keys::METRICS_GRANULARITY, "global")];
+    let expected = MetricsConfig::default().level(MetricsLevel::None).granularity(MetricsGranularity::Global);
+    assert_eq!(of(&none).unwrap(), expected);
+    let errors = of(&[(keys::METRICS_LEVEL, "all"), (keys::METRICS_UPLOAD_DELAY, "0"), ("RatLimit", "1")]).unwrap_err();
+    assert_eq!(errors.iter().count(), 3, "{errors}");
 }

@@ -100,10 +100,6 @@ fn what_this_version_does_not_do_is_noted_unless_it_is_not_wanted() {
         (keys::PROXY_PORT, "443", None),
         (keys::PROXY_USER_NAME, "me", Some("")),
         (keys::PROXY_PASSWORD, "canary", Some("")),
-        (keys::METRICS_LEVEL, "detailed", Some("none")),
-        (keys::METRICS_GRANULARITY, "shard", None),
-        (keys::METRICS_NAMESPACE, "mine", None),
-        (keys::METRICS_UPLOAD_DELAY, "60000", None),
         (keys::CLOUDWATCH_ENDPOINT, "localhost", Some("")),
         (keys::CLOUDWATCH_PORT, "443", None),
         (keys::RETURN_USER_RECORD_ON_FAILURE, "true", Some("FALSE")),
@@ -115,6 +111,20 @@ fn what_this_version_does_not_do_is_noted_unless_it_is_not_wanted() {
             assert_eq!(warning(&[(key, silent)], key), None, "{key} = {silent:?}");
         }
     }
+}
+
+#[test]
+fn keys_of_the_metrics_say_how_they_are_read() {
+    for (key, value) in [
+        (keys::METRICS_LEVEL, "detailed"),
+        (keys::METRICS_GRANULARITY, "shard"),
+        (keys::METRICS_NAMESPACE, "mine"),
+        (keys::METRICS_UPLOAD_DELAY, "60000"),
+    ] {
+        let text = warning(&[(key, value)], key).unwrap_or_default();
+        assert!(text.contains("only by way of `MetricsConfig::from_properties`"), "{key}: {text:?}");
+    }
+    assert_eq!(warning(&[(keys::METRICS_LEVEL, "none")], keys::METRICS_LEVEL), None);
 }
 
 #[test]

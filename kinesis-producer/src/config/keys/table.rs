@@ -5,6 +5,12 @@ use kinesis_core::aws_config_constants::{AWS_ENDPOINT, AWS_REGION, HTTP_CLIENT_R
 use super::keys;
 use super::{Effect, Key, Kind};
 
+/// The levels of metrics, from none to all.
+pub(in crate::config) const METRICS_LEVELS: &[&str] = &["none", "summary", "detailed"];
+
+/// The granularities of metrics, from coarse to fine.
+pub(in crate::config) const METRICS_GRANULARITIES: &[&str] = &["global", "stream", "shard"];
+
 /// The largest `long` of Java.
 pub(in crate::config) const LARGEST: u64 = i64::MAX as u64;
 
@@ -16,7 +22,7 @@ const PORT: Kind = Kind::Whole(1, 65_535);
 const SIZE: Kind = Kind::Whole(64, 10_485_760);
 
 const NO_CHILD: Effect = Effect::None("there is no child process");
-const NO_METRICS: &str = "this version uploads no metrics; `KinesisProducer::stats` has the counters";
+const NO_ENDPOINT: &str = "the uploader is given a client of CloudWatch, which has its endpoint";
 const SYSTEM_AUTHORITIES: &str = "the client trusts the system's authorities";
 const NO_STS: &str = "it has none in the KPL either, since its 1.0.5";
 const NO_PROXY: &str = "there is no proxy";
@@ -61,12 +67,12 @@ pub(in crate::config) const KEYS: &[Key] = &[
     key(keys::PROXY_PORT, PORT, Effect::None(NO_PROXY)),
     key(keys::PROXY_USER_NAME, Kind::Text, Effect::NoneUnless("", NO_PROXY)),
     key(keys::PROXY_PASSWORD, Kind::Text, Effect::NoneUnless("", NO_PROXY)),
-    key(keys::METRICS_LEVEL, Kind::OneOf(&["none", "summary", "detailed"]), Effect::NoneUnless("none", NO_METRICS)),
-    key(keys::METRICS_GRANULARITY, Kind::OneOf(&["global", "stream", "shard"]), Effect::None(NO_METRICS)),
-    key(keys::METRICS_NAMESPACE, Kind::Namespace, Effect::None(NO_METRICS)),
-    key(keys::METRICS_UPLOAD_DELAY, Kind::Millis(1, 60_000), Effect::None(NO_METRICS)),
-    key(keys::CLOUDWATCH_ENDPOINT, Kind::Host, Effect::NoneUnless("", NO_METRICS)),
-    key(keys::CLOUDWATCH_PORT, PORT, Effect::None(NO_METRICS)),
+    key(keys::METRICS_LEVEL, Kind::OneOf(METRICS_LEVELS), Effect::Metrics),
+    key(keys::METRICS_GRANULARITY, Kind::OneOf(METRICS_GRANULARITIES), Effect::Metrics),
+    key(keys::METRICS_NAMESPACE, Kind::Namespace, Effect::Metrics),
+    key(keys::METRICS_UPLOAD_DELAY, Kind::Millis(1, 60_000), Effect::Metrics),
+    key(keys::CLOUDWATCH_ENDPOINT, Kind::Host, Effect::NoneUnless("", NO_ENDPOINT)),
+    key(keys::CLOUDWATCH_PORT, PORT, Effect::None(NO_ENDPOINT)),
     key(
         keys::GLUE_SCHEMA_REGISTRY_PROPERTIES_FILE_PATH,
         Kind::Text,

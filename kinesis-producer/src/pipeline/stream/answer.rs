@@ -51,9 +51,13 @@ impl OpenStream {
             self.heard_at = ctx.now;
         }
         let mut touched = BTreeSet::new();
+        self.meter.answered(&units, timing.duration);
         match answer.map(|output| judge_entries(&output, units.len())) {
             Err(error) => self.on_error(units, &error, timing, &mut touched, ctx),
-            Ok(Err(ambiguous)) => self.retry_all(units, &ambiguous, timing, &mut touched, ctx),
+            Ok(Err(ambiguous)) => {
+                self.meter.request_failed(&ambiguous);
+                self.retry_all(units, &ambiguous, timing, &mut touched, ctx);
+            }
             Ok(Ok(verdicts)) => {
                 self.pause.succeed();
                 for (unit, verdict) in units.into_iter().zip(verdicts) {
@@ -82,6 +86,7 @@ impl OpenStream {
         ctx: &mut Context<'_>,
     ) {
         let attempt = attempt_of_error(error);
+        self.meter.request_failed(&attempt);
         if error.is_throttle() {
             ctx.ledger.stats.throttled += units.len() as u64;
         }
@@ -168,6 +173,7 @@ impl OpenStream {
         touched: &mut BTreeSet<Option<usize>>,
         ctx: &mut Context<'_>,
     ) {
+        self.meter.entry(&unit, &verdict);
         match verdict {
             EntryVerdict::Landed(shard, number) => self.on_landed(unit, shard, number, timing, touched, ctx),
             EntryVerdict::Throttled(result) => {
@@ -294,6 +300,7 @@ impl OpenStream {
             self.lanes[index].pause.succeed();
         }
         touched.insert(home);
+        self.meter.stored(&unit, &landed.shard, ctx.now);
         ctx.ledger.store(unit, &landed.shard, landed.sequence_number);
     }
 

@@ -36,6 +36,7 @@ impl OpenStream {
         ctx.ledger.stats.shard_map_reads += 1;
         self.map_pause.succeed();
         self.refresh.settle();
+        self.meter.keep_shards(|shard| map.range_of(shard).is_some());
         if map.routes() == self.map.routes() {
             self.map = map;
         } else {

@@ -511,6 +511,6 @@ fn after_a_refused_request_one_goes_ahead_of_the_others() {
     assert!(bench.act(|stream, ctx| stream.take_request(ctx)).is_none(), "its answer says whether the others may go");
     assert!(bench.stream.next_deadline(bench.now, true).is_none_or(|due| due > bench.now), "the answer wakes");
     bench.answer(probe, vec![stored(0, 7)]);
-    let rest = std::iter::from_fn(|| bench.act(|stream, ctx| stream.take_request(ctx))).count();
-    assert_eq!((rest, outcomes.iter().filter(|outcome| !is_open(outcome)).count()), (3, 1));
+    let rest: Vec<_> = std::iter::from_fn(|| bench.act(|stream, ctx| stream.take_request(ctx))).collect();
+    assert_eq!((rest.len(), outcomes.iter().filter(|outcome| !is_open(outcome)).count()), (3, 1));
 }
