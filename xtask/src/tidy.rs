@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the layers and the house rules, read off the tree.
 
+mod conformance;
 mod layers;
 mod lengths;
 mod rules;
@@ -58,12 +59,14 @@ pub(crate) fn check() -> Result<(), String> {
     let root = workspace_root();
     let mut findings = layers::check()?;
     findings.extend(tree::check_top_level(&root)?);
-    let mut sources = Vec::new();
+    let (mut sources, mut pages) = (Vec::new(), Vec::new());
     for path in tree::files(&root)? {
         let text = std::fs::read_to_string(root.join(&path)).map_err(|error| format!("{}: {error}", path.display()))?;
         findings.extend(text::check(&path, &text, &root));
         if path.extension().is_some_and(|extension| extension == "rs") {
             sources.push(Source::new(path, text));
+        } else if conformance::is_page(&path) {
+            pages.push((path, text));
         }
     }
     let test_modules: Vec<_> = sources.iter().flat_map(Source::test_modules).collect();
@@ -72,6 +75,7 @@ pub(crate) fn check() -> Result<(), String> {
         findings.extend(lengths::check(source));
         findings.extend(rules::check(source));
     }
+    findings.extend(conformance::check(&pages, &sources));
     findings.sort();
     findings.iter().for_each(say);
     match findings.len() {

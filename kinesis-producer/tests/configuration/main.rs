@@ -1,8 +1,6 @@
 //! Configuration as the KPL's and the connector's users write it: keys, ranges, and what is said of mistakes.
 
 #[cfg(test)]
-mod conformance;
-#[cfg(test)]
 mod documentation;
 #[cfg(test)]
 mod honoured;
