@@ -6,6 +6,7 @@ mod connect;
 mod error;
 mod retry;
 mod served_at;
+mod transmission;
 
 pub use calls::{ClientOptions, GetRecordsReply, IteratorStart, KinesisClient, ListShardsScope, StreamSummary};
 pub use error::{RequestError, RequestErrorKind};

@@ -12,6 +12,7 @@ mod lookup;
 mod profile;
 mod refresh;
 mod role;
+mod signing;
 mod source;
 mod sts;
 
@@ -20,4 +21,5 @@ pub(crate) use configured::ConfiguredCredentials;
 pub use custom::CustomCredentials;
 pub use error::{CredentialsError, CredentialsErrorKind, TriedProvider};
 pub use role::{AssumeRole, WebIdentityToken};
+pub(crate) use signing::Signer;
 pub use source::CredentialsSource;

@@ -30,6 +30,7 @@ mod config;
 mod credentials;
 mod properties;
 mod random;
+mod redaction;
 mod stream;
 pub mod system_properties;
 mod time;

@@ -7,6 +7,8 @@ mod java;
 
 pub use java::PropertiesFileError;
 
+use crate::redaction::{REDACTED, holds_password};
+
 /// An ordered map of configuration keys and values, all strings.
 ///
 /// Its `Debug` output hides the values of keys that look secret.
@@ -100,19 +102,22 @@ impl fmt::Debug for Properties {
 
 /// The value of a key as it may appear in a message.
 pub(crate) fn printable<'a>(key: &str, value: &'a str) -> &'a str {
-    if is_secret(key) || holds_password(value) { "<redacted>" } else { value }
-}
-
-/// Whether a value is a URL that names a user, and with it perhaps a password.
-fn holds_password(value: &str) -> bool {
-    let authority = value.split_once("://").and_then(|(_, rest)| rest.split('/').next());
-    authority.is_some_and(|authority| authority.contains('@'))
+    if is_secret(key) || holds_password(value) { REDACTED } else { value }
 }
 
 /// Whether a key's value must never be shown; errs on the side of hiding.
 fn is_secret(key: &str) -> bool {
-    const ENDINGS: [&str; 8] =
-        ["secretkey", "secretaccesskey", "accesskeyid", "token", "password", "passwd", "credential", "apikey"];
+    const ENDINGS: [&str; 9] = [
+        "secretkey",
+        "secretaccesskey",
+        "accesskeyid",
+        "externalid",
+        "token",
+        "password",
+        "passwd",
+        "credential",
+        "apikey",
+    ];
     let plain: String =
         key.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
     plain.contains("secret") || ENDINGS.iter().any(|ending| plain.ends_with(ending))
@@ -124,8 +129,10 @@ mod tests {
 
     #[test]
     fn an_address_with_a_password_is_not_shown() {
-        let properties = Properties::from([("aws.endpoint", "http://me:secret-pw@localhost:4567/x"), ("a", "b@c")]);
-        assert_eq!(format!("{properties:?}"), r#"{"a": "b@c", "aws.endpoint": "<redacted>"}"#);
+        let properties =
+            Properties::from([("aws.endpoint", "http://me:pw@localhost:4567/x"), ("b", "me:pw@host"), ("a", "b@c")]);
+        let shown = r#"{"a": "b@c", "aws.endpoint": "<redacted>", "b": "<redacted>"}"#;
+        assert_eq!(format!("{properties:?}"), shown);
     }
 
     #[test]
@@ -148,6 +155,7 @@ mod tests {
             "proxy-passwd",
             "my.client_secret.value",
             "aws.credentials.provider.basic.accesskeyid",
+            "aws.credentials.provider.role.externalId",
         ];
         let properties: Properties = hidden.into_iter().map(|key| (key, CANARY)).collect();
         let shown = format!("{properties:?} {properties:#?}");

@@ -10,12 +10,17 @@ use aws_credential_types::provider::future::ProvideCredentials as ProvideCredent
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_kinesis::config::{BehaviorVersion, Region};
 use kinesis_core::{AwsConfig, ClientOptions, CredentialsSource, KinesisClient, RequestError, RequestErrorKind};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn describe(address: SocketAddr) -> RequestError {
+    describe_at(format!("http://{address}")).await
+}
+
+async fn describe_at(endpoint: String) -> RequestError {
     let config = AwsConfig::builder()
-        .endpoint(format!("http://{address}"))
+        .endpoint(endpoint)
         .credentials(CredentialsSource::basic("id", "key"))
+        .connect_timeout(Duration::from_secs(1))
         .read_timeout(Duration::from_secs(2))
         .build()
         .unwrap();
@@ -32,6 +37,39 @@ async fn an_endpoint_where_nobody_listens_is_unreachable_and_nothing_was_sent() 
     assert_eq!(error.kind(), RequestErrorKind::Unreachable, "{error:?}");
     assert!(error.is_retryable() && !error.may_have_been_applied());
     assert!(error.to_string().contains("DescribeStreamSummary on orders"), "{error}");
+}
+
+/// The request never left: nothing was received, and another try does no harm.
+fn assert_unreachable(error: &RequestError) {
+    assert_eq!(error.kind(), RequestErrorKind::Unreachable, "{error:?}");
+    assert!(error.is_retryable() && !error.may_have_been_applied());
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_made_in_time_carried_nothing() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // The queue of the listener is full: the kernel answers no further connection.
+    let mut queued = Vec::new();
+    for _ in 0..4 {
+        queued.push(tokio::time::timeout(Duration::from_millis(100), tokio::net::TcpStream::connect(address)).await);
+    }
+    assert!(queued.last().unwrap().is_err(), "the queue is not full");
+    assert_unreachable(&describe_at(format!("http://{address}")).await);
+}
+
+#[tokio::test]
+async fn a_failed_handshake_of_tls_carried_nothing() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = async {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    };
+    let ((), error) = tokio::join!(server, describe_at(format!("https://{address}")));
+    assert_unreachable(&error);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,14 @@
 //! The calls that consumer and producer make.
 
+use std::error::Error as StdError;
+use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::Builder as ConfigBuilder;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::operation::list_shards::ListShardsOutput;
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
@@ -13,15 +16,25 @@ use aws_sdk_kinesis::types::{
     PutRecordsRequestEntry, RecordDistributionStrategy, Shard as SdkShard, ShardFilter, ShardFilterType,
     ShardIteratorType, StreamDescriptionSummary, StreamStatus,
 };
+use aws_smithy_runtime_api::http::Response;
 
 use crate::client::error::{RequestError, RequestErrorKind};
 use crate::client::served_at::ServedAt;
+use crate::client::transmission::{PREPARATION_LIMIT, Transmission};
 use crate::stream::{HashKeyRange, SequenceNumber, Shard, ShardId, StreamArn, StreamName};
 
 /// The record size that the service allows where a stream says nothing else: 1 MiB (AWS quota page).
 const DEFAULT_MAX_RECORD_SIZE_KIB: i32 = 1024;
 
+/// A listing of more pages, a thousand shards each, has no end: a stream has at most some ten thousand shards.
+const MOST_PAGES: usize = 1000;
+/// How often a listing is begun whose token expires; a token lives five minutes.
+const LISTINGS: usize = 3;
+
 /// Time limits of the client's calls.
+///
+/// They count from when a request is handed to its connection. The wait for credentials before it is limited on its own:
+/// to 25 s by the cache of an [`AwsConfig`](crate::AwsConfig), to 30 s with any provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientOptions {
     data_timeout: Duration,
@@ -106,6 +119,9 @@ pub struct GetRecordsReply {
 ///
 /// It wraps an SDK client, also one that was handed in, and switches the SDK's retries off for every call: those are
 /// the caller's decision, per shard. Every attempt has a time limit. Clones share the connections.
+///
+/// Credentials that the service calls expired are dropped from the cache of an [`AwsConfig`](crate::AwsConfig), so that
+/// the next attempt is signed with new ones; a client that was handed in needs `IdentityCache::no_cache()` for it.
 #[derive(Clone, Debug)]
 pub struct KinesisClient {
     sdk: Client,
@@ -134,15 +150,15 @@ impl KinesisClient {
         stream: &StreamName,
         records: Vec<PutRecordsRequestEntry>,
     ) -> Result<PutRecordsOutput, RequestError> {
-        self.sdk
+        let request = self
+            .sdk
             .put_records()
             .stream_name(stream.as_str())
             .set_records(Some(records))
             .customize()
-            .config_override(overrides(self.options.data_timeout))
-            .send()
-            .await
-            .map_err(|error| RequestError::from_sdk("PutRecords", stream.as_str(), error))
+            .config_override(overrides(self.options.data_timeout));
+        let send = |transmission| request.interceptor(transmission).send();
+        attempt("PutRecords", stream.as_str(), self.options.data_timeout, send).await
     }
 
     /// Reads from an iterator; `shard` names the shard in errors.
@@ -159,17 +175,17 @@ impl KinesisClient {
         limit: u32,
     ) -> Result<GetRecordsReply, RequestError> {
         let served_at = ServedAt::default();
-        let output = self
+        let request = self
             .sdk
             .get_records()
             .shard_iterator(iterator)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .customize()
             .interceptor(served_at.clone())
-            .config_override(overrides(self.options.data_timeout))
-            .send()
-            .await
-            .map_err(|error| RequestError::from_sdk("GetRecords", &shard_target(stream, shard), error))?;
+            .config_override(overrides(self.options.data_timeout));
+        let send = |transmission| request.interceptor(transmission).send();
+        let target = shard_target(stream, shard);
+        let output = attempt("GetRecords", &target, self.options.data_timeout, send).await?;
         Ok(GetRecordsReply { output, served_at: served_at.time() })
     }
 
@@ -199,35 +215,49 @@ impl KinesisClient {
                 .starting_sequence_number(number.to_string()),
         };
         let target = shard_target(stream, shard);
-        let output = request
-            .customize()
-            .config_override(overrides(self.options.control_timeout))
-            .send()
-            .await
-            .map_err(|error| RequestError::from_sdk("GetShardIterator", &target, error))?;
+        let request = request.customize().config_override(overrides(self.options.control_timeout));
+        let send = |transmission| request.interceptor(transmission).send();
+        let output = attempt("GetShardIterator", &target, self.options.control_timeout, send).await?;
         output.shard_iterator.ok_or_else(|| invalid_response("GetShardIterator", &target, "no iterator in the answer"))
     }
 
     /// Lists a stream's shards, all pages, in the service's order.
     ///
-    /// Either the listing is complete or there is an error: a part of it is never returned. Cancel safety: nothing is
-    /// changed.
+    /// Either the listing is complete or there is an error: a part of it is never returned. One whose page token expires
+    /// is begun again, three times in all. Cancel safety: nothing is changed.
     ///
     /// # Errors
     /// [`RequestError`]; a retry starts over and is safe.
     pub async fn list_shards(&self, stream: &StreamName, scope: ListShardsScope) -> Result<Vec<Shard>, RequestError> {
+        for _ in 1..LISTINGS {
+            match self.list_all_pages(stream, scope).await {
+                Err(error) if error.kind() == RequestErrorKind::ExpiredNextToken => {
+                    tracing::debug!(%error, "listing from the first page again");
+                }
+                result => return result,
+            }
+        }
+        self.list_all_pages(stream, scope).await
+    }
+
+    async fn list_all_pages(&self, stream: &StreamName, scope: ListShardsScope) -> Result<Vec<Shard>, RequestError> {
+        let endless = |what| Err(invalid_response("ListShards", stream.as_str(), what));
         let mut shards = Vec::new();
-        let mut token = None;
-        loop {
-            let page = self.list_shards_page(stream, scope, token).await?;
+        let mut token: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let page = self.list_shards_page(stream, scope, token.clone()).await?;
             for shard in page.shards.unwrap_or_default() {
                 shards.push(shard_from_sdk(stream, shard)?);
             }
-            token = page.next_token;
-            if token.is_none() {
+            if page.next_token.is_none() {
                 return Ok(shards);
             }
+            if page.next_token == token {
+                return endless("the token of the next page is that of the same page");
+            }
+            token = page.next_token;
         }
+        endless("the listing has no end")
     }
 
     async fn list_shards_page(
@@ -254,12 +284,9 @@ impl KinesisClient {
             }
             None => request.stream_name(stream.as_str()),
         };
-        request
-            .customize()
-            .config_override(overrides(self.options.control_timeout))
-            .send()
-            .await
-            .map_err(|error| RequestError::from_sdk("ListShards", stream.as_str(), error))
+        let request = request.customize().config_override(overrides(self.options.control_timeout));
+        let send = |transmission| request.interceptor(transmission).send();
+        attempt("ListShards", stream.as_str(), self.options.control_timeout, send).await
     }
 
     /// Describes a stream: its identity, its limits, and the service's clock.
@@ -270,25 +297,46 @@ impl KinesisClient {
     /// [`RequestError`]; a retry is safe.
     pub async fn describe_stream_summary(&self, stream: &StreamName) -> Result<StreamSummary, RequestError> {
         let served_at = ServedAt::default();
-        let output = self
+        let request = self
             .sdk
             .describe_stream_summary()
             .stream_name(stream.as_str())
             .customize()
             .interceptor(served_at.clone())
-            .config_override(overrides(self.options.control_timeout))
-            .send()
-            .await
-            .map_err(|error| RequestError::from_sdk("DescribeStreamSummary", stream.as_str(), error))?;
+            .config_override(overrides(self.options.control_timeout));
+        let send = |transmission| request.interceptor(transmission).send();
+        let target = stream.as_str();
+        let output = attempt("DescribeStreamSummary", target, self.options.control_timeout, send).await?;
         let invalid = |what: &str| invalid_response("DescribeStreamSummary", stream.as_str(), what);
         let summary = output.stream_description_summary.ok_or_else(|| invalid("no description in the answer"))?;
         summary_from_sdk(&summary, served_at.time()).map_err(|what| invalid(&what))
     }
 }
 
+/// Makes one attempt of a call, within its limits, and says what went wrong.
+async fn attempt<T, E, F>(
+    operation: &'static str,
+    target: &str,
+    limit: Duration,
+    send: impl FnOnce(Transmission) -> F,
+) -> Result<T, RequestError>
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    F: Future<Output = Result<T, SdkError<E, Response>>>,
+{
+    let transmission = Transmission::default();
+    match transmission.limited(limit, send(transmission.clone())).await {
+        Ok(result) => result.map_err(|error| RequestError::from_sdk(operation, target, error, &transmission)),
+        Err(too_slow) => Err(RequestError::too_slow(operation, target, too_slow, &transmission)),
+    }
+}
+
 /// What every call overrides, also on a client that was handed in.
-fn overrides(timeout: Duration) -> ConfigBuilder {
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(timeout).operation_timeout(timeout).build();
+fn overrides(limit: Duration) -> ConfigBuilder {
+    // The SDK's limits count the wait for credentials too; those of `Transmission` end a call before. They cannot be
+    // disabled: a config without any limit would take that of connecting away.
+    let never = limit.saturating_add(PREPARATION_LIMIT + Duration::from_secs(1));
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(never).operation_timeout(never).build();
     aws_sdk_kinesis::config::Config::builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts)
 }
 

@@ -1,22 +1,29 @@
 //! What went wrong with a request, and what may be done about it.
 
 use std::error::Error as StdError;
-use std::io;
+use std::io::{self, ErrorKind as Io};
 use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::RequestId;
+use aws_smithy_async::future::timeout::TimedOutError;
 use aws_smithy_runtime_api::http::Response;
+use hyper_util::client::legacy::Error as HttpClientError;
 use thiserror::Error;
 
+use crate::client::transmission::{TooSlow, Transmission};
 use crate::credentials::CredentialsError as ProviderError;
+use crate::redaction::{shows_token, without_token};
 
 /// The kinds of failure that callers tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestErrorKind {
-    /// A shard's or a stream's throughput is used up (`ProvisionedThroughputExceededException`, `KMSThrottlingException`).
+    /// A shard's or a stream's throughput is used up, or the service has too much to do for now.
+    ///
+    /// `ProvisionedThroughputExceededException`, `KMSThrottlingException`, `ThrottlingException` and its like, or HTTP
+    /// status 429.
     Throttled,
     /// A rate or a quota of the control plane is used up (`LimitExceededException`).
     LimitExceeded,
@@ -32,14 +39,23 @@ pub enum RequestErrorKind {
     InvalidArgument,
     /// The caller may not do this, or its credentials are not accepted.
     AccessDenied,
+    /// The service calls the credentials expired; they were dropped, and the next attempt is signed with new ones.
+    ///
+    /// Where they are not of a cache of ours, or new ones are refused too, the kind is
+    /// [`AccessDenied`](Self::AccessDenied).
+    ExpiredCredentials,
+    /// The signature is too old or from the future by the service's clock: nothing was applied, and the clock may be set.
+    ClockSkew,
     /// The encryption key is disabled, missing, or in a wrong state.
     Kms,
     /// The service failed (any 5xx).
     Internal,
     /// No complete answer came within the time limit.
     Timeout,
-    /// The connection was refused or could not be made: nothing was sent.
+    /// The connection was refused or could not be made, its TLS included: nothing was sent.
     Unreachable,
+    /// The service did not get the whole request in time, and did not carry it out (HTTP status 408).
+    NotReceived,
     /// The connection broke after it was made.
     ConnectionLost,
     /// The request could not be built or signed, for want of credentials for instance.
@@ -52,50 +68,80 @@ pub enum RequestErrorKind {
     Other,
 }
 
+const INVALID_SIGNATURE: &str = "InvalidSignatureException";
+/// What the service says of a signature whose time is too far from its own.
+const CLOCK_TEXTS: [&str; 2] = ["Signature expired", "Signature not yet current"];
+const EXPIRED_TOKEN: [&str; 2] = ["ExpiredTokenException", "ExpiredToken"];
+
 impl RequestErrorKind {
     /// The kind that an error code of the service stands for, also one of an entry of PutRecords.
     ///
     /// [`Other`](Self::Other) for a code that this version does not know.
     pub fn of_code(code: &str) -> Self {
         match code {
-            "ProvisionedThroughputExceededException" | "KMSThrottlingException" | "ThrottlingException" => {
-                Self::Throttled
-            }
+            "ProvisionedThroughputExceededException"
+            | "KMSThrottlingException"
+            | "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException" => Self::Throttled,
             "LimitExceededException" => Self::LimitExceeded,
             "ExpiredIteratorException" => Self::ExpiredIterator,
             "ExpiredNextTokenException" => Self::ExpiredNextToken,
             "ResourceNotFoundException" => Self::NotFound,
             "ResourceInUseException" => Self::InUse,
             "InvalidArgumentException" | "ValidationException" | "SerializationException" => Self::InvalidArgument,
+            "RequestTimeTooSkewed" | "RequestExpired" => Self::ClockSkew,
+            "RequestTimeout" | "RequestTimeoutException" => Self::NotReceived,
             "AccessDeniedException"
+            | "AccessDenied"
+            | "NotAuthorized"
             | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
             | "InvalidSignatureException"
             | "IncompleteSignatureException"
             | "MissingAuthenticationTokenException"
             | "ExpiredTokenException"
+            | "ExpiredToken"
             | "OptInRequired" => Self::AccessDenied,
             "KMSDisabledException"
             | "KMSInvalidStateException"
             | "KMSAccessDeniedException"
             | "KMSNotFoundException"
             | "KMSOptInRequired" => Self::Kms,
-            "InternalFailure" | "InternalFailureException" | "ServiceUnavailable" => Self::Internal,
+            "InternalFailure" | "InternalFailureException" | "ServiceUnavailable" | "ServiceUnavailableException" => {
+                Self::Internal
+            }
             _ => Self::Other,
         }
     }
 
-    /// The kind of a refusal; its HTTP status decides where the code is not known.
-    fn of_refusal(code: &str, status: u16) -> Self {
-        match Self::of_code(code) {
-            Self::Other if status >= 500 => Self::Internal,
-            kind => kind,
+    /// The kind of a refusal; its HTTP status decides where the code is not known, as that of a proxy's page.
+    fn of_refusal(code: &str, status: u16, message: &str) -> Self {
+        match (Self::of_code(code), status) {
+            // One code for a wrong key and for a wrong clock.
+            (Self::AccessDenied, _)
+                if code == INVALID_SIGNATURE && CLOCK_TEXTS.iter().any(|text| message.contains(text)) =>
+            {
+                Self::ClockSkew
+            }
+            (Self::Other, 401 | 403 | 407) => Self::AccessDenied,
+            (Self::Other, 408) => Self::NotReceived,
+            (Self::Other, 413) => Self::InvalidArgument,
+            (Self::Other, 429) => Self::Throttled,
+            (Self::Other, 500..) => Self::Internal,
+            (kind, _) => kind,
         }
     }
 }
 
 /// A request that failed, with what it was, on what, and what the service said.
 ///
-/// Cloning is cheap. The SDK's error is the [`source`](StdError::source).
+/// Cloning is cheap. The SDK's error is the [`source`](StdError::source), unless it quotes the session token: of that
+/// nothing is kept.
 #[derive(Clone, Debug, Error)]
 #[error("{operation} on {target} failed{}: {}{message}{}", attempts_text(*attempts), code_text(code), hint(*kind))]
 pub struct RequestError {
@@ -122,7 +168,11 @@ fn hint(kind: RequestErrorKind) -> &'static str {
     match kind {
         RequestErrorKind::NotFound => "; check the name, the region and the account",
         RequestErrorKind::AccessDenied => "; check the credentials and their permissions",
-        RequestErrorKind::Unreachable | RequestErrorKind::Timeout => "; check the endpoint and the network",
+        RequestErrorKind::ExpiredCredentials => "; new ones are loaded for the next attempt",
+        RequestErrorKind::ClockSkew => "; set the clock of this machine, by NTP for instance",
+        RequestErrorKind::Unreachable | RequestErrorKind::Timeout | RequestErrorKind::NotReceived => {
+            "; check the endpoint and the network"
+        }
         RequestErrorKind::NotSent => "; check credentials and configuration",
         RequestErrorKind::CredentialsUnavailable => "; check the source of the credentials",
         _ => "",
@@ -143,26 +193,52 @@ impl RequestError {
     }
 
     /// Classifies an error of the SDK.
-    pub(crate) fn from_sdk<E>(operation: &'static str, target: &str, error: SdkError<E, Response>) -> Self
+    pub(super) fn from_sdk<E>(
+        operation: &'static str,
+        target: &str,
+        error: SdkError<E, Response>,
+        transmission: &Transmission,
+    ) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let request_id = error.request_id().map(Arc::from);
-        let mut classified = match &error {
+        let (kind, code, message) = match &error {
             SdkError::ServiceError(context) => {
                 let (service, status) = (context.err(), context.raw().status().as_u16());
-                let kind = RequestErrorKind::of_refusal(service.code().unwrap_or_default(), status);
                 let message = service.message().map_or_else(|| format!("HTTP status {status}"), str::to_owned);
-                Self::new(operation, target, kind, service.code(), &message)
+                let kind = RequestErrorKind::of_refusal(service.code().unwrap_or_default(), status, &message);
+                (kind, service.code(), message)
             }
-            other => {
-                let kind = kind_of_transport_error(other);
-                Self::new(operation, target, kind, None, &innermost_message(other))
+            SdkError::ResponseError(context) if context.raw().status().as_u16() >= 400 => {
+                let status = context.raw().status().as_u16();
+                let message = format!("HTTP status {status}, in an answer that is not of the service");
+                (RequestErrorKind::of_refusal("", status, ""), None, message)
             }
+            other => (kind_of_transport_error(other, transmission.has_begun()), None, innermost_message(other)),
         };
-        classified.request_id = request_id;
-        classified.source = Some(Arc::new(error));
+        let is_expired = code.is_some_and(|code| EXPIRED_TOKEN.contains(&code));
+        let kind =
+            if is_expired && transmission.signer().renew() { RequestErrorKind::ExpiredCredentials } else { kind };
+        let message = without_token(&message, transmission.token());
+        let mut classified = Self::new(operation, target, kind, code, &message);
+        classified.request_id = error.request_id().map(Arc::from);
+        classified.source = (!shows_token(&error, transmission.token())).then(|| Arc::new(error) as _);
         classified
+    }
+
+    /// A call that did not end within its limit.
+    pub(super) fn too_slow(
+        operation: &'static str,
+        target: &str,
+        TooSlow { limit }: TooSlow,
+        transmission: &Transmission,
+    ) -> Self {
+        let (kind, what) = if transmission.has_begun() {
+            (RequestErrorKind::Timeout, "no complete answer")
+        } else {
+            (RequestErrorKind::CredentialsUnavailable, "no credentials")
+        };
+        Self::new(operation, target, kind, None, &format!("{what} within {limit:?}"))
     }
 
     pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {
@@ -215,7 +291,10 @@ impl RequestError {
                     | Kind::Internal
                     | Kind::Timeout
                     | Kind::Unreachable
+                    | Kind::NotReceived
                     | Kind::CredentialsUnavailable
+                    | Kind::ExpiredCredentials
+                    | Kind::ClockSkew
                     | Kind::ConnectionLost
                     | Kind::InvalidResponse
             )
@@ -233,23 +312,24 @@ impl RequestError {
     }
 }
 
-fn kind_of_transport_error<E>(error: &SdkError<E, Response>) -> RequestErrorKind
+/// The kind of an error that is no answer; `has_begun` says whether the request was handed to its connection.
+fn kind_of_transport_error<E>(error: &SdkError<E, Response>, has_begun: bool) -> RequestErrorKind
 where
     E: StdError + 'static,
 {
     match error {
+        SdkError::ResponseError(_) => RequestErrorKind::InvalidResponse,
+        // Its source may be a failed connection, but that of a credentials provider.
+        _ if !has_begun && may_get_credentials_later(error) => RequestErrorKind::CredentialsUnavailable,
+        _ if !has_begun => RequestErrorKind::NotSent,
+        // Before time-outs: that of connecting is none of the request.
+        _ if never_connected(error) => RequestErrorKind::Unreachable,
         SdkError::ConstructionFailure(_) => RequestErrorKind::NotSent,
         SdkError::TimeoutError(_) => RequestErrorKind::Timeout,
-        // Before the connection: that of a credentials provider may be what could not be made.
-        SdkError::DispatchFailure(_) if may_get_credentials_later(error) => RequestErrorKind::CredentialsUnavailable,
-        SdkError::DispatchFailure(_) if never_connected(error) => RequestErrorKind::Unreachable,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => RequestErrorKind::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_user() || lacks_credentials(error) => {
-            RequestErrorKind::NotSent
-        }
+        SdkError::DispatchFailure(failure) if failure.is_user() => RequestErrorKind::NotSent,
         // Also what the connector cannot classify, such as a connection that ends in the middle of the reply.
         SdkError::DispatchFailure(_) => RequestErrorKind::ConnectionLost,
-        SdkError::ResponseError(_) => RequestErrorKind::InvalidResponse,
         _ => RequestErrorKind::Other,
     }
 }
@@ -263,24 +343,34 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     })
 }
 
-/// Whether an operating-system error in the chain says that no connection came about.
+/// Whether the HTTP client or an operating-system error in the chain says that no connection came about.
 fn never_connected(error: &(dyn StdError + 'static)) -> bool {
-    use io::ErrorKind as Io;
-    causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
-        matches!(
-            cause.kind(),
-            Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable | Io::NotFound
-        )
+    causes(error).any(|cause| {
+        let by_client = cause.downcast_ref::<HttpClientError>().is_some_and(HttpClientError::is_connect);
+        let by_system = cause.downcast_ref::<io::Error>().map(io::Error::kind).is_some_and(|kind| {
+            matches!(
+                kind,
+                Io::ConnectionRefused
+                    | Io::HostUnreachable
+                    | Io::NetworkUnreachable
+                    | Io::AddrNotAvailable
+                    | Io::NotFound
+            )
+        });
+        by_client || by_system
     })
 }
 
-fn lacks_credentials(error: &(dyn StdError + 'static)) -> bool {
-    causes(error).any(|cause| cause.is::<CredentialsError>())
-}
+/// What the error of the SDK's identity cache says, whose type is private.
+const CACHE_TIMED_OUT: &str = "identity resolver timed out";
 
-/// Whether one of our providers says that it may succeed later.
+/// Whether a provider says that it may succeed later, or a cache of the SDK's has given up the wait for one.
 fn may_get_credentials_later(error: &(dyn StdError + 'static)) -> bool {
-    causes(error).filter_map(|cause| cause.downcast_ref::<ProviderError>()).any(ProviderError::is_retryable)
+    causes(error).any(|cause| {
+        let by_provider = cause.downcast_ref::<ProviderError>().is_some_and(ProviderError::is_retryable);
+        let is_too_slow = matches!(cause.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)));
+        by_provider || is_too_slow || cause.is::<TimedOutError>() || cause.to_string().starts_with(CACHE_TIMED_OUT)
+    })
 }
 
 fn innermost_message(error: &(dyn StdError + 'static)) -> String {
@@ -291,11 +381,14 @@ fn innermost_message(error: &(dyn StdError + 'static)) -> String {
 mod tests {
     use super::*;
 
-    /// Every code of the data plane, with: retryable, throttle, may have been applied.
-    const CODES: [(&str, u16, RequestErrorKind, [bool; 3]); 13] = [
+    /// Codes with their statuses and: retryable, throttle, may have been applied.
+    const CODES: [(&str, u16, RequestErrorKind, [bool; 3]); 28] = [
         ("ProvisionedThroughputExceededException", 400, RequestErrorKind::Throttled, [true, true, false]),
         ("LimitExceededException", 400, RequestErrorKind::LimitExceeded, [true, true, false]),
         ("KMSThrottlingException", 400, RequestErrorKind::Throttled, [true, true, false]),
+        ("Throttling", 400, RequestErrorKind::Throttled, [true, true, false]),
+        ("RequestLimitExceeded", 503, RequestErrorKind::Throttled, [true, true, false]),
+        ("TooManyRequestsException", 429, RequestErrorKind::Throttled, [true, true, false]),
         ("KMSDisabledException", 400, RequestErrorKind::Kms, [false, false, false]),
         ("ExpiredIteratorException", 400, RequestErrorKind::ExpiredIterator, [false, false, false]),
         ("ExpiredNextTokenException", 400, RequestErrorKind::ExpiredNextToken, [false, false, false]),
@@ -303,18 +396,41 @@ mod tests {
         ("ResourceInUseException", 400, RequestErrorKind::InUse, [true, false, false]),
         ("InvalidArgumentException", 400, RequestErrorKind::InvalidArgument, [false, false, false]),
         ("AccessDeniedException", 400, RequestErrorKind::AccessDenied, [false, false, false]),
+        ("InvalidClientTokenId", 403, RequestErrorKind::AccessDenied, [false, false, false]),
+        ("InvalidSignatureException", 403, RequestErrorKind::AccessDenied, [false, false, false]),
+        ("RequestTimeTooSkewed", 403, RequestErrorKind::ClockSkew, [true, false, false]),
+        ("RequestExpired", 400, RequestErrorKind::ClockSkew, [true, false, false]),
+        ("RequestTimeoutException", 400, RequestErrorKind::NotReceived, [true, false, false]),
         ("InternalFailure", 500, RequestErrorKind::Internal, [true, false, true]),
         ("SomethingNew", 503, RequestErrorKind::Internal, [true, false, true]),
         ("SomethingNew", 400, RequestErrorKind::Other, [false, false, false]),
+        ("", 401, RequestErrorKind::AccessDenied, [false, false, false]),
+        ("", 403, RequestErrorKind::AccessDenied, [false, false, false]),
+        ("", 404, RequestErrorKind::Other, [false, false, false]),
+        ("", 408, RequestErrorKind::NotReceived, [true, false, false]),
+        ("", 413, RequestErrorKind::InvalidArgument, [false, false, false]),
+        ("", 429, RequestErrorKind::Throttled, [true, true, false]),
+        ("", 502, RequestErrorKind::Internal, [true, false, true]),
     ];
 
     #[test]
     fn every_code_answers_the_three_questions() {
         for (code, status, kind, answers) in CODES {
-            let error =
-                RequestError::new("PutRecords", "orders", RequestErrorKind::of_refusal(code, status), None, "x");
+            let given = RequestErrorKind::of_refusal(code, status, "x");
+            let error = RequestError::new("PutRecords", "orders", given, None, "x");
             let given = [error.is_retryable(), error.is_throttle(), error.may_have_been_applied()];
-            assert_eq!((error.kind(), given), (kind, answers), "{code}");
+            assert_eq!((error.kind(), given), (kind, answers), "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_refused_for_its_key_or_for_its_time() {
+        for (message, kind) in [
+            ("Signature expired: 20231114T221320Z is now earlier than", RequestErrorKind::ClockSkew),
+            ("Signature not yet current: 20231114T221320Z is still later than", RequestErrorKind::ClockSkew),
+            ("The request signature we calculated does not match", RequestErrorKind::AccessDenied),
+        ] {
+            assert_eq!(RequestErrorKind::of_refusal(INVALID_SIGNATURE, 403, message), kind, "{message}");
         }
     }
 
@@ -326,6 +442,8 @@ mod tests {
             (RequestErrorKind::Unreachable, false),
             (RequestErrorKind::NotSent, false),
             (RequestErrorKind::CredentialsUnavailable, false),
+            (RequestErrorKind::ExpiredCredentials, false),
+            (RequestErrorKind::NotReceived, false),
         ] {
             let error = RequestError::new("PutRecords", "orders", kind, None, "x");
             assert_eq!(error.may_have_been_applied(), applied, "{kind:?}");

@@ -28,7 +28,12 @@ impl Backoff {
 
     /// The longest that the delay before retry `attempt` (from 0) can be.
     pub fn bound(&self, attempt: u32) -> Duration {
-        let grown = self.base.as_millis() as f64 * self.exponent.powf(f64::from(attempt));
+        let base = self.base.as_millis();
+        // The growth may be infinite, and infinity times zero is no number.
+        if base == 0 {
+            return Duration::ZERO;
+        }
+        let grown = base as f64 * self.exponent.powf(f64::from(attempt));
         Duration::from_millis(grown.min(self.max.as_millis() as f64) as u64)
     }
 
@@ -97,6 +102,14 @@ mod tests {
     fn bounds_grow_to_the_cap() {
         let bounds: Vec<_> = (0..5).map(|attempt| BACKOFF.bound(attempt).as_millis()).collect();
         assert_eq!(bounds, [300, 450, 675, 1000, 1000]);
+    }
+
+    #[test]
+    fn a_bound_of_zero_stays_zero_and_every_other_ends_at_the_cap() {
+        for (base, expected) in [(0, 0), (1, 1000)] {
+            let backoff = Backoff { base: Duration::from_millis(base), ..BACKOFF };
+            assert_eq!(backoff.bound(2_000), Duration::from_millis(expected), "1.5^2000 is infinite");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod credentials;
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -20,6 +21,7 @@ use crate::config::reader::Reader;
 use crate::credentials::{ConfiguredCredentials, CredentialsSource};
 use crate::properties::Properties;
 use crate::random::Randomness;
+use crate::redaction::printable_url;
 use crate::time::SharedClock;
 
 /// The region that signs where an endpoint is given without one.
@@ -45,7 +47,7 @@ const PRODUCER_PREFIX: &str = "aws.producer.";
 /// assert_eq!(config.signing_region(), "us-east-1");
 /// # Ok::<(), kinesis_core::ConfigErrors>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct AwsConfig {
     region: Option<String>,
     endpoint: Option<String>,
@@ -175,7 +177,23 @@ impl AwsConfig {
     }
 }
 
+/// Without what may be a password: a builder's endpoint is not checked yet.
+impl fmt::Debug for AwsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsConfig")
+            .field("region", &self.region)
+            .field("endpoint", &self.endpoint.as_deref().map(printable_url))
+            .field("credentials", &self.credentials)
+            .field("read_timeout", &self.read_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("idle_connections", &self.idle_connections)
+            .finish()
+    }
+}
+
 /// Builds an [`AwsConfig`].
+///
+/// Every config that clones of a builder make has a cache of credentials of its own.
 #[derive(Clone, Debug)]
 pub struct AwsConfigBuilder {
     config: AwsConfig,
@@ -227,13 +245,13 @@ impl AwsConfigBuilder {
     }
 
     fn finish(self, mut problems: Problems) -> Result<AwsConfig, ConfigErrors> {
-        let config = self.config;
+        let config = AwsConfig { credentials: self.config.credentials.detached(), ..self.config };
         credentials::check(config.credentials.source(), &mut problems);
         if let Some(region) = config.region.as_deref().filter(|region| !is_region(region)) {
             problems.invalid(AWS_REGION, region, REGION_SHAPE);
         }
         if let Some(endpoint) = config.endpoint.as_deref().filter(|endpoint| !is_endpoint(endpoint)) {
-            problems.invalid(AWS_ENDPOINT, shown_endpoint(endpoint), ENDPOINT_SHAPE);
+            problems.invalid(AWS_ENDPOINT, printable_url(endpoint), ENDPOINT_SHAPE);
         }
         if config.region.is_none() && config.endpoint.is_none() {
             problems.missing(AWS_REGION, format!("set it, `{AWS_ENDPOINT}`, or both; allowed: {REGION_SHAPE}"));
@@ -266,11 +284,6 @@ fn millis(properties: &Properties, key: &str, problems: &mut Problems) -> Option
         problems.invalid(key, value, MILLIS_SHAPE);
     }
     millis.map(|millis| Duration::from_millis(u64::from(millis)))
-}
-
-/// A refused endpoint without what may be a password.
-fn shown_endpoint(endpoint: &str) -> &str {
-    if endpoint.contains('@') { "<redacted>" } else { endpoint }
 }
 
 fn check_unsupported(properties: &Properties, problems: &mut Problems) {

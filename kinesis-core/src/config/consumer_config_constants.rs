@@ -99,7 +99,7 @@ pub const DEFAULT_STREAM_DESCRIBE_RETRIES: u32 = 50;
 
 /// The first bound of the delay between attempts of describing a stream.
 ///
-/// Milliseconds from 0; default 2,000. The delay is uniform below the bound.
+/// Milliseconds from 0; default 2,000. The delay is uniform below the bound. Wins over [`LIST_SHARDS_BACKOFF_BASE`], for listings.
 pub const STREAM_DESCRIBE_BACKOFF_BASE: &str = "flink.stream.describe.backoff.base";
 
 /// The default of [`STREAM_DESCRIBE_BACKOFF_BASE`].
@@ -107,7 +107,7 @@ pub const DEFAULT_STREAM_DESCRIBE_BACKOFF_BASE: u64 = 2_000;
 
 /// The last bound of the delay between attempts of describing a stream.
 ///
-/// Milliseconds from 0; default 5,000.
+/// Milliseconds from 0; default 5,000. Wins over [`LIST_SHARDS_BACKOFF_MAX`], for listings.
 pub const STREAM_DESCRIBE_BACKOFF_MAX: &str = "flink.stream.describe.backoff.max";
 
 /// The default of [`STREAM_DESCRIBE_BACKOFF_MAX`].
@@ -115,7 +115,7 @@ pub const DEFAULT_STREAM_DESCRIBE_BACKOFF_MAX: u64 = 5_000;
 
 /// The growth of that bound for describing a stream.
 ///
-/// A factor from 0; default 1.5.
+/// A factor from 0; default 1.5. Wins over [`LIST_SHARDS_BACKOFF_EXPONENTIAL_CONSTANT`], for listings.
 pub const STREAM_DESCRIBE_BACKOFF_EXPONENTIAL_CONSTANT: &str = "flink.stream.describe.backoff.expconst";
 
 /// The default of [`STREAM_DESCRIBE_BACKOFF_EXPONENTIAL_CONSTANT`].

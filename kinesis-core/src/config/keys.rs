@@ -37,7 +37,11 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn allows(self, value: &str) -> bool {
-        let whole = |least: i64, most: i64| value.parse::<i64>().is_ok_and(|number| (least..=most).contains(&number));
+        // Readers take whole numbers from 0, to which a sign is none; `-0` would be allowed and then not read.
+        let is_negative_zero = value.starts_with('-') && value.parse() == Ok(0);
+        let whole = |least: i64, most: i64| {
+            !is_negative_zero && value.parse::<i64>().is_ok_and(|number| (least..=most).contains(&number))
+        };
         match self {
             Self::Text => true,
             Self::Count => whole(0, i64::from(i32::MAX)),

@@ -26,7 +26,8 @@ pub(super) fn is_endpoint(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
         return false;
     };
-    if rest.contains(['?', '#', '@']) || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+    // The last three are no part of a URI (RFC 3986), and the client refuses them at the first call.
+    if rest.contains(['?', '#', '@', '<', '>', '`']) || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
         return false;
     }
     let authority = rest.split('/').next().unwrap_or_default();
@@ -127,6 +128,8 @@ mod tests {
             "http://[::1]x",
             "http://[nothing]",
             "http://host?x=1",
+            "http://host/<a>",
+            "http://host/`",
             " http://host",
         ] {
             assert!(!is_endpoint(endpoint), "{endpoint}");

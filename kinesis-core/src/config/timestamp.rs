@@ -18,29 +18,34 @@ pub(super) use pattern::{PatternError, SUPPORTED_LETTERS};
 /// The end of the year 9999, in seconds since the epoch.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
+/// What else a timestamp may be, for messages.
+pub(super) const SECONDS: &str = ", or seconds since 1970 as a decimal number";
+
 /// Why a timestamp is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum TimestampError {
     #[error("the pattern is refused at {0}")]
     Pattern(PatternError),
-    #[error("neither a date of the pattern {0} nor seconds since 1970 as a decimal number that is not negative")]
-    Value(String),
+    #[error("no date of the pattern {pattern}{}", if *takes_seconds { SECONDS } else { "" })]
+    Value { pattern: String, takes_seconds: bool },
 }
 
 /// Reads a timestamp by the pattern (the default one if none is given), else as seconds since the epoch.
 ///
 /// Unlike the original it is strict: the whole text must match, no field overflows into the next, names are English, and
 /// a pattern without an offset means UTC and not the zone of the machine. A text of the pattern's shape that is no date
-/// is refused, and never taken for seconds. Fractions below a millisecond are cut off.
+/// is refused, and never taken for seconds; under a pattern of digits alone nothing is. Fractions below a millisecond are
+/// cut off.
 pub(super) fn parse_timestamp(value: &str, pattern: Option<&str>) -> Result<SystemTime, TimestampError> {
     let pattern = pattern.unwrap_or(DEFAULT_STREAM_TIMESTAMP_DATE_FORMAT);
-    let reading = DatePattern::parse(pattern).map_err(TimestampError::Pattern)?.read(value);
-    let moment = match reading {
+    let date = DatePattern::parse(pattern).map_err(TimestampError::Pattern)?;
+    let moment = match date.read(value) {
         Reading::At(moment) => Some(moment),
         Reading::NoSuchMoment => None,
+        Reading::NoMatch if date.is_digits_alone() => None,
         Reading::NoMatch => epoch_seconds(value),
     };
-    moment.ok_or_else(|| TimestampError::Value(pattern.to_owned()))
+    moment.ok_or_else(|| TimestampError::Value { pattern: pattern.to_owned(), takes_seconds: !date.is_digits_alone() })
 }
 
 fn epoch_seconds(value: &str) -> Option<SystemTime> {
@@ -151,7 +156,7 @@ mod tests {
         ] {
             assert_eq!(millis(value, DEFAULT_STREAM_TIMESTAMP_DATE_FORMAT), Some(expected), "{value}");
         }
-        assert_eq!(millis("1459799926", "yyyyMMdd"), Some(1_459_799_926_000), "not a date of eight digits");
+        assert_eq!(millis("1459799926", "yyyy-MM-dd"), Some(1_459_799_926_000), "not of the pattern's shape");
     }
 
     #[test]
@@ -198,16 +203,24 @@ mod tests {
             ("2020 2021", "yyyy y"),
         ] {
             let error = parse_timestamp(value, Some(pattern)).unwrap_err();
-            assert!(matches!(error, TimestampError::Value(_)), "{value:?} by {pattern:?}: {error}");
+            assert!(matches!(error, TimestampError::Value { .. }), "{value:?} by {pattern:?}: {error}");
         }
     }
 
     #[test]
-    fn digits_of_the_patterns_shape_are_a_date_and_never_seconds() {
-        for (value, pattern) in [("20160230", "yyyyMMdd"), ("1459", "yyyy"), ("2021366", "yyyyDDD")] {
-            assert_eq!(millis(value, pattern), None, "{value}");
+    fn under_a_pattern_of_digits_alone_nothing_is_taken_for_seconds() {
+        for (value, pattern) in [
+            ("20160230", "yyyyMMdd"),
+            ("1459", "yyyy"),
+            ("2021366", "yyyyDDD"),
+            ("2021366", "yyyyDDDHH"),
+            ("2020083", "yyyyMMdd"),
+            ("1459799926", "yyyyMMdd"),
+            ("1459799926.480", "yyyyMMddHHmmss"),
+            ("1459799926", "yyyyMMdd'00'"),
+        ] {
+            assert_eq!(millis(value, pattern), None, "{value} by {pattern}");
         }
-        assert_eq!(millis("2021366", "yyyyDDDHH"), Some(2_021_366_000), "of another shape");
     }
 
     #[test]

@@ -149,6 +149,16 @@ mod tests {
         let error = AutoProvider::new(&both).load().await.unwrap_err();
         assert_eq!((error.provider(), error.kind()), ("SYS_PROP", CredentialsErrorKind::Invalid));
     }
+
+    #[tokio::test]
+    async fn a_profile_that_the_environment_names_and_nobody_has_written_is_not_passed_over() {
+        let mut around = around(offline());
+        around.environment = Lookup::of([("AWS_PROFILE", "no-such-profile")]);
+        let error = AutoProvider::new(&around).load().await.unwrap_err();
+        assert_eq!((error.provider(), error.kind()), ("PROFILE", CredentialsErrorKind::Invalid));
+        assert!(error.message().contains("no-such-profile"), "{error}");
+    }
+
     #[tokio::test]
     async fn a_web_identity_that_is_set_up_and_broken_is_not_passed_over() {
         let mut pod = around(offline());

@@ -13,12 +13,13 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::credentials::error::{CredentialsError, CredentialsErrorKind};
 use crate::credentials::refresh::{Failed, Moment, Refresh, Step};
+use crate::credentials::signing::note_signer;
 use crate::random::Randomness;
 use crate::time::SharedClock;
 
 /// One load may take so long: an EC2 instance that is none answers nothing for seconds, eight roles need eight calls.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// A request without valid credentials waits so long for some; less than the SDK's own limit, whose error says less.
+/// A request without valid credentials waits so long for some.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Credentials of one provider, kept and renewed for all.
@@ -64,16 +65,22 @@ impl CredentialsCache {
                 Step::Fail(error) => return Err(error),
                 Step::Pause(until, error) if until >= deadline => return Err(error),
                 Step::Pause(until, _) => sleep_until(until).await,
-                Step::Load | Step::Join => {
-                    if matches!(step, Step::Load) {
+                Step::Load(until) | Step::Join(until) => {
+                    if matches!(step, Step::Load(_)) {
                         self.start_load();
                     }
-                    if timeout_at(deadline, ended.changed()).await.is_err() {
+                    let until = until.map_or(deadline, |until| until.min(deadline));
+                    if timeout_at(until, ended.changed()).await.is_err() && until == deadline {
                         return Err(self.0.too_slow(PATIENCE));
                     }
                 }
             }
         }
+    }
+
+    /// Drops credentials that the service calls expired, and says whether a repetition can be signed with others.
+    pub(super) fn refused(&self, credentials: &Credentials) -> bool {
+        self.0.state.lock().refused(self.0.now(), credentials)
     }
 
     fn start_load(&self) {
@@ -125,8 +132,12 @@ impl Load {
     }
 }
 
-fn warn(provider: &str, Failed { error, failures, retry_in, valid_for }: &Failed) {
+fn warn(provider: &str, Failed { error, failures, retry_in, valid_for, is_urgent }: &Failed) {
     match valid_for {
+        // The services of containers and instances renew late, some five minutes before the expiry.
+        Some(_) if error.kind() == CredentialsErrorKind::Expired && !is_urgent => {
+            tracing::debug!(provider, %error, failures, ?retry_in, ?valid_for, "credentials were not renewed yet");
+        }
         Some(Duration::ZERO) => tracing::warn!(provider, %error, failures, ?retry_in, "there are no credentials"),
         valid_for => tracing::warn!(
             provider,
@@ -154,7 +165,11 @@ impl ProvideCredentials for CredentialsCache {
     where
         Self: 'a,
     {
-        ProvideCredentialsFuture::new(async move { self.credentials().await.map_err(CredentialsError::into_sdk) })
+        ProvideCredentialsFuture::new(async move {
+            let credentials = self.credentials().await.map_err(CredentialsError::into_sdk)?;
+            note_signer(self, &credentials);
+            Ok(credentials)
+        })
     }
 }
 

@@ -37,6 +37,11 @@ impl ConfiguredCredentials {
         Self { randomness: Some(randomness), provider: Arc::default(), ..self }
     }
 
+    /// The same source with providers and a cache of its own, for another configuration.
+    pub(crate) fn detached(self) -> Self {
+        Self { registry: Registry::default(), provider: Arc::default(), ..self }
+    }
+
     pub(crate) fn register(&self, name: String, provider: SharedCredentialsProvider) {
         self.registry.insert(name, provider);
     }

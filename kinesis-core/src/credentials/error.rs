@@ -1,5 +1,6 @@
 //! Why there are no credentials, and what may be done about it.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use thiserror::Error;
+
+use crate::redaction::{shows_token, without_token};
 
 /// The kinds of failure that callers tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,7 +28,7 @@ pub enum CredentialsErrorKind {
     Unavailable,
     /// No answer came within the time limit.
     TimedOut,
-    /// The provider handed out credentials that have expired already, by this machine's clock.
+    /// The provider handed out credentials that have expired already: by this machine's clock, or as the service says.
     Expired,
 }
 
@@ -54,7 +57,8 @@ pub struct TriedProvider {
 /// Credentials could not be had: from which provider, why, and what was tried.
 ///
 /// It is in the chain of sources of the SDK's errors, from which it can be downcast. Cloning is cheap. No secret is in
-/// it, unless a provider of the program's own puts one into its message.
+/// it, unless a provider of the program's own puts one into its message; an error of the SDK that quotes a session token is
+/// no source.
 #[derive(Clone, Debug, Error)]
 #[error("credentials from {provider}: {}{message}{}; {}", code_text(code), Tried(tried), kind.hint())]
 pub struct CredentialsError {
@@ -102,8 +106,12 @@ impl CredentialsError {
         if let Some(own) = error.source().and_then(|source| source.downcast_ref::<Self>()) {
             return own.clone();
         }
-        let classified = Self::of_nested(provider, &error).unwrap_or_else(|| Self::of_sdk(provider, &error));
-        Self { source: Some(Arc::new(error)), ..classified }
+        let mut classified = Self::of_nested(provider, &error).unwrap_or_else(|| Self::of_sdk(provider, &error));
+        if let Cow::Owned(redacted) = without_token(&classified.message, None) {
+            classified.message = redacted.into();
+        }
+        let source = (!shows_token(&error, None)).then(|| Arc::new(error) as _);
+        Self { source, ..classified }
     }
 
     /// A role that could not be assumed because there were no credentials to assume it with.
@@ -155,7 +163,8 @@ impl CredentialsError {
 
     /// Whether the same provider can succeed later without a change of configuration.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self.kind, CredentialsErrorKind::Unavailable | CredentialsErrorKind::TimedOut)
+        use CredentialsErrorKind as Kind;
+        matches!(self.kind, Kind::Unavailable | Kind::TimedOut | Kind::Expired)
     }
 
     /// The form in which a provider of the SDK's returns it.
@@ -223,6 +232,6 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     std::iter::successors(Some(error), |cause| (*cause).source())
 }
 
-fn innermost_message(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn innermost_message(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map_or_else(String::new, ToString::to_string)
 }

@@ -14,6 +14,10 @@ use crate::random::RandomStream;
 const LEAD: Duration = Duration::from_secs(300);
 /// A request that is signed so shortly before the expiry may arrive after it; a call has ten seconds.
 const URGENT: Duration = Duration::from_secs(15);
+/// So long after its start such a request waits for a load; after that it is better signed with what still holds.
+const URGENT_WAIT: Duration = Duration::from_millis(2500);
+/// Credentials that replace refused ones and are refused at this age or below are not the ones that can help.
+const PROBATION: Duration = Duration::from_secs(60);
 /// Credentials that do not expire are looked at again after this time, as the AWS SDK does; up to a tenth earlier.
 const REREAD: Duration = Duration::from_secs(15 * 60);
 /// A provider that hands out what is about to expire is not asked more often.
@@ -35,10 +39,10 @@ pub(super) enum Step {
     Use(Credentials),
     /// Start a load, and sign with these meanwhile.
     UseAndLoad(Credentials),
-    /// Start a load, and wait for it.
-    Load,
-    /// Wait for the load that is under way.
-    Join,
+    /// Start a load, and wait for it, up to that moment where there is one; then ask again.
+    Load(Option<Instant>),
+    /// Wait for the load that is under way, up to that moment where there is one; then ask again.
+    Join(Option<Instant>),
     /// Wait until then: the provider fails, but may recover.
     Pause(Instant, CredentialsError),
     /// Give up.
@@ -53,6 +57,8 @@ pub(super) struct Failed {
     pub(super) retry_in: Duration,
     /// How long the credentials at hand can still be used; zero where there are none, nothing where they do not expire.
     pub(super) valid_for: Option<Duration>,
+    /// Whether those at hand are about to expire, or have.
+    pub(super) is_urgent: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +69,8 @@ struct Held {
     lifetime: Option<Duration>,
     refresh_after: Duration,
     urgent: Duration,
+    /// Whether the service had refused those before.
+    replaces_refused: bool,
 }
 
 impl Held {
@@ -78,7 +86,7 @@ impl Held {
             None => REREAD.mul_f64(1.0 - random.fraction() / 10.0),
         };
         let urgent = lifetime.map_or(Duration::ZERO, |lifetime| URGENT.min(lifetime / 6));
-        Some(Self { credentials, loaded: now.ticks, lifetime, refresh_after, urgent })
+        Some(Self { credentials, loaded: now.ticks, lifetime, refresh_after, urgent, replaces_refused: false })
     }
 
     /// By the clock that says less: a date that is set back must not prolong a life. Nothing where there is no expiry.
@@ -105,6 +113,18 @@ impl Held {
     fn is_urgent(&self, now: Moment) -> bool {
         self.valid_for(now).is_some_and(|left| left <= self.urgent)
     }
+
+    /// Whether a load has brought nothing new; keys without expiry are not expected to change.
+    fn is_the_same_as(&self, other: &Credentials) -> bool {
+        self.credentials.expiry().is_some() && self.credentials == *other
+    }
+}
+
+/// Whether they are the same keys, whatever their expiry: a provider may prolong what it cannot renew.
+fn are_same_keys(one: &Credentials, other: &Credentials) -> bool {
+    one.access_key_id() == other.access_key_id()
+        && one.secret_access_key() == other.secret_access_key()
+        && one.session_token() == other.session_token()
 }
 
 /// The credentials at hand, and the load that renews them; at most one is under way.
@@ -112,7 +132,10 @@ impl Held {
 pub(super) struct Refresh {
     label: Arc<str>,
     held: Option<Held>,
-    is_loading: bool,
+    /// When the load under way began.
+    loading_since: Option<Instant>,
+    /// What the service has called expired last, and whether nothing has replaced it yet.
+    refused: Option<(Credentials, bool)>,
     /// The failures since the last success, the last of them, and when the next try may start.
     failure: Option<(u32, CredentialsError, Instant)>,
     random: RandomStream,
@@ -121,7 +144,7 @@ pub(super) struct Refresh {
 impl Refresh {
     /// Starts without credentials; the label names the provider.
     pub(super) const fn new(label: Arc<str>, random: RandomStream) -> Self {
-        Self { label, held: None, is_loading: false, failure: None, random }
+        Self { label, held: None, loading_since: None, refused: None, failure: None, random }
     }
 
     /// Decides for one request. Whoever is told to load must do so: nobody else will be.
@@ -129,39 +152,72 @@ impl Refresh {
         let backing_off = self.failure.as_ref().filter(|(_, _, retry_at)| *retry_at > now.ticks);
         let step = match (self.held.as_ref().filter(|held| held.is_valid(now)), backing_off) {
             (Some(held), _) if !held.is_due(now) => Step::Use(held.credentials.clone()),
-            (Some(held), _) if self.is_loading && held.is_urgent(now) => Step::Join,
-            (Some(held), backing_off) if self.is_loading || backing_off.is_some() => {
-                Step::Use(held.credentials.clone())
-            }
-            (Some(held), _) if held.is_urgent(now) => Step::Load,
-            (Some(held), _) => Step::UseAndLoad(held.credentials.clone()),
-            (None, _) if self.is_loading => Step::Join,
+            (Some(held), backing_off) => match self.loading_since.map(|since| since + URGENT_WAIT) {
+                Some(until) if held.is_urgent(now) && now.ticks < until => Step::Join(Some(until)),
+                Some(_) => Step::Use(held.credentials.clone()),
+                None if backing_off.is_some() => Step::Use(held.credentials.clone()),
+                None if held.is_urgent(now) => Step::Load(Some(now.ticks + URGENT_WAIT)),
+                None => Step::UseAndLoad(held.credentials.clone()),
+            },
+            (None, _) if self.loading_since.is_some() => Step::Join(None),
             (None, Some((_, error, retry_at))) if error.is_retryable() => Step::Pause(*retry_at, error.clone()),
             (None, Some((_, error, _))) => Step::Fail(error.clone()),
-            (None, None) => Step::Load,
+            (None, None) => Step::Load(None),
         };
-        self.is_loading |= matches!(step, Step::Load | Step::UseAndLoad(_));
+        if matches!(step, Step::Load(_) | Step::UseAndLoad(_)) {
+            self.loading_since = Some(now.ticks);
+        }
         step
     }
 
-    /// Takes in what a load has brought, and says how long it lives; expired credentials are a failure.
+    /// Takes in that the service has called credentials expired, and says whether a repetition can be signed with others.
+    ///
+    /// Those at hand are dropped, unless they are others already. What has just replaced refused ones is kept: the next
+    /// would be refused too.
+    pub(super) fn refused(&mut self, now: Moment, credentials: &Credentials) -> bool {
+        let Some(held) = self.held.as_ref().filter(|held| are_same_keys(&held.credentials, credentials)) else {
+            return true;
+        };
+        if held.replaces_refused && held.age(now) <= PROBATION {
+            return false;
+        }
+        (self.held, self.refused) = (None, Some((credentials.clone(), true)));
+        // As when they expire by themselves, a try is due whatever the back-off says.
+        if let Some((_, _, retry_at)) = &mut self.failure {
+            *retry_at = now.ticks.min(*retry_at);
+        }
+        true
+    }
+
+    /// Takes in what a load has brought, and says how long it lives.
+    ///
+    /// A failure are credentials that have expired, the same again when they were to be renewed, and those that the
+    /// service has refused.
     pub(super) fn loaded(
         &mut self,
         now: Moment,
         credentials: Credentials,
     ) -> Result<Option<Duration>, CredentialsError> {
-        let held = Held::new(credentials, now, &mut self.random).ok_or_else(|| {
-            let message = "the provider handed out credentials that have expired already";
-            CredentialsError::new(&self.label, CredentialsErrorKind::Expired, message)
-        })?;
+        let expired = |message: &str| CredentialsError::new(&self.label, CredentialsErrorKind::Expired, message);
+        if self.refused.as_ref().is_some_and(|(refused, _)| are_same_keys(refused, &credentials)) {
+            return Err(expired("the provider handed out again the credentials that the service calls expired"));
+        }
+        if self.held.as_ref().is_some_and(|held| held.is_valid(now) && held.is_the_same_as(&credentials)) {
+            return Err(expired("the provider handed out again the credentials that are about to expire"));
+        }
+        let mut held = Held::new(credentials, now, &mut self.random)
+            .ok_or_else(|| expired("the provider handed out credentials that have expired already"))?;
+        if let Some((_, is_open)) = &mut self.refused {
+            held.replaces_refused = std::mem::take(is_open);
+        }
         let lifetime = held.lifetime;
-        (self.held, self.is_loading, self.failure) = (Some(held), false, None);
+        (self.held, self.loading_since, self.failure) = (Some(held), None, None);
         Ok(lifetime)
     }
 
     /// Takes in that a load has failed; what is at hand stays until it expires.
     pub(super) fn failed(&mut self, now: Moment, error: CredentialsError) -> Failed {
-        self.is_loading = false;
+        self.loading_since = None;
         let failures = self.failure.as_ref().map_or(0, |(failures, ..)| *failures).saturating_add(1);
         let bound = BACKOFF.bound(failures - 1);
         let delay = bound.mul_f64(0.5 + self.random.fraction() / 2.0);
@@ -169,7 +225,8 @@ impl Refresh {
         // When the credentials at hand expire, a try is due whatever the back-off says.
         let retry_in = valid_for.filter(|left| !left.is_zero()).map_or(delay, |left| delay.min(left));
         self.failure = Some((failures, error.clone(), now.ticks + retry_in));
-        Failed { error, failures, retry_in, valid_for }
+        let is_urgent = self.held.as_ref().is_none_or(|held| held.is_urgent(now));
+        Failed { error, failures, retry_in, valid_for, is_urgent }
     }
 }
 
@@ -207,7 +264,7 @@ mod tests {
 
     fn holding(clocks: Clocks, lifetime: u64) -> Refresh {
         let mut refresh = refresh();
-        assert!(matches!(refresh.step(clocks.after(0)), Step::Load));
+        assert!(matches!(refresh.step(clocks.after(0)), Step::Load(_)));
         refresh.loaded(clocks.after(0), clocks.keys("first", lifetime)).unwrap();
         refresh
     }
@@ -236,13 +293,69 @@ mod tests {
     fn one_request_loads_and_the_others_go_on_or_wait() {
         let clocks = Clocks::new();
         let mut refresh = refresh();
-        assert!(matches!(refresh.step(clocks.after(0)), Step::Load));
-        assert!(matches!(refresh.step(clocks.after(0)), Step::Join));
+        assert!(matches!(refresh.step(clocks.after(0)), Step::Load(_)));
+        assert!(matches!(refresh.step(clocks.after(0)), Step::Join(None)));
         refresh.loaded(clocks.after(1), clocks.keys("first", HOUR)).unwrap();
         assert!(matches!(refresh.step(clocks.after(1)), Step::Use(_)));
         assert!(matches!(refresh.step(clocks.after(HOUR - 290)), Step::UseAndLoad(_)));
         assert!(matches!(refresh.step(clocks.after(HOUR - 290)), Step::Use(_)));
-        assert!(matches!(refresh.step(clocks.after(HOUR - 10)), Step::Join), "too late to sign with the old ones");
+    }
+
+    #[test]
+    fn in_the_last_seconds_a_load_is_waited_for_but_not_for_long() {
+        let clocks = Clocks::new();
+        let mut refresh = holding(clocks, HOUR);
+        let until = |second| Some(clocks.after(second).ticks + URGENT_WAIT);
+        assert!(matches!(refresh.step(clocks.after(HOUR - 14)), Step::Load(at) if at == until(HOUR - 14)));
+        assert!(matches!(refresh.step(clocks.after(HOUR - 13)), Step::Join(at) if at == until(HOUR - 14)));
+        assert!(matches!(refresh.step(clocks.after(HOUR - 11)), Step::Use(_)), "the load hangs, and they still hold");
+        assert!(matches!(refresh.step(clocks.after(HOUR)), Step::Join(None)));
+    }
+
+    #[test]
+    fn what_the_service_calls_expired_is_dropped_and_not_taken_again() {
+        let clocks = Clocks::new();
+        let mut refresh = holding(clocks, HOUR);
+        let (first, second) = (clocks.keys("first", HOUR), clocks.keys("second", HOUR));
+        assert!(refresh.refused(clocks.after(1), &first));
+        assert!(matches!(refresh.step(clocks.after(1)), Step::Load(None)));
+        assert!(refresh.refused(clocks.after(1), &first), "of a request that was under way");
+        // With a later expiry, as a provider prolongs what it cannot renew.
+        let error = refresh.loaded(clocks.after(1), clocks.keys("first", 2 * HOUR)).unwrap_err();
+        assert!(error.is_retryable() && error.kind() == CredentialsErrorKind::Expired, "{error}");
+        refresh.failed(clocks.after(1), error);
+        assert!(matches!(refresh.step(clocks.after(1)), Step::Pause(..)));
+        refresh.loaded(clocks.after(2), second.clone()).unwrap();
+        assert!(refresh.refused(clocks.after(3), &first), "others are at hand");
+        assert!(!refresh.refused(clocks.after(3), &second), "the new ones are refused too");
+        assert!(matches!(refresh.step(clocks.after(3)), Step::Use(_)));
+        assert!(refresh.refused(clocks.after(2 + 61), &second), "but not for ever");
+    }
+
+    #[test]
+    fn what_is_refused_while_renewal_fails_is_renewed_at_once() {
+        let clocks = Clocks::new();
+        let mut refresh = holding(clocks, HOUR);
+        let late = clocks.after(HOUR - 290);
+        refresh.step(late);
+        refresh.failed(late, failure(CredentialsErrorKind::Unavailable));
+        assert!(matches!(refresh.step(late), Step::Use(_)));
+        assert!(refresh.refused(late, &clocks.keys("first", HOUR)));
+        assert!(matches!(refresh.step(late), Step::Load(None)));
+    }
+
+    #[test]
+    fn the_same_again_is_a_failed_renewal_and_the_same_with_a_later_expiry_is_not() {
+        let clocks = Clocks::new();
+        let mut refresh = holding(clocks, HOUR);
+        let late = clocks.after(HOUR - 100);
+        assert!(matches!(refresh.step(late), Step::UseAndLoad(_)));
+        let error = refresh.loaded(late, clocks.keys("first", HOUR)).unwrap_err();
+        let failed = refresh.failed(late, error);
+        assert!(!failed.is_urgent && failed.retry_in > Duration::ZERO);
+        assert!(matches!(refresh.step(late), Step::Use(_)));
+        refresh.loaded(late, clocks.keys("first", 2 * HOUR)).unwrap();
+        assert!(matches!(refresh.step(clocks.after(HOUR + 1)), Step::Use(_)));
     }
 
     #[test]
@@ -253,7 +366,7 @@ mod tests {
         for second in 0..HOUR {
             match refresh.step(clocks.after(second)) {
                 Step::Use(keys) => assert_eq!(keys.access_key_id(), "first"),
-                Step::UseAndLoad(_) | Step::Load => {
+                Step::UseAndLoad(_) | Step::Load(_) => {
                     loads += 1;
                     let failed = refresh.failed(clocks.after(second), failure(CredentialsErrorKind::Refused));
                     assert!(failed.valid_for > Some(Duration::ZERO));
@@ -264,7 +377,7 @@ mod tests {
         }
         // Back-offs of 1, 2, 4 … 60 s over at most 450 s.
         assert!((8..=25).contains(&loads), "{loads}");
-        assert!(matches!(refresh.step(clocks.after(HOUR)), Step::Load), "the back-off ends with the credentials");
+        assert!(matches!(refresh.step(clocks.after(HOUR)), Step::Load(_)), "the back-off ends with the credentials");
     }
 
     #[test]
@@ -276,10 +389,10 @@ mod tests {
         assert!(failed.retry_in >= Duration::from_millis(500) && failed.retry_in <= Duration::from_secs(1));
         let retry_at = clocks.0.ticks + failed.retry_in;
         assert!(matches!(refresh.step(clocks.after(0)), Step::Pause(at, _) if at == retry_at));
-        assert!(matches!(refresh.step(clocks.after(1)), Step::Load));
+        assert!(matches!(refresh.step(clocks.after(1)), Step::Load(_)));
         refresh.failed(clocks.after(1), failure(CredentialsErrorKind::Refused));
         assert!(matches!(refresh.step(clocks.after(1)), Step::Fail(_)));
-        assert!(matches!(refresh.step(clocks.after(3)), Step::Load), "a trust policy may be corrected meanwhile");
+        assert!(matches!(refresh.step(clocks.after(3)), Step::Load(_)), "a trust policy may be corrected meanwhile");
     }
 
     #[test]
@@ -315,7 +428,7 @@ mod tests {
         let clocks = Clocks::new();
         let mut refresh = holding(clocks, HOUR);
         let set_back = Moment { date: clocks.0.date, ..clocks.after(HOUR) };
-        assert!(matches!(refresh.step(set_back), Step::Load));
+        assert!(matches!(refresh.step(set_back), Step::Load(_)));
     }
 
     #[test]
@@ -323,7 +436,7 @@ mod tests {
         let clocks = Clocks::new();
         let ahead = |seconds| Moment { date: clocks.after(seconds).date, ..clocks.after(1) };
         assert!(matches!(holding(clocks, HOUR).step(ahead(HOUR - 290)), Step::UseAndLoad(_)));
-        assert!(matches!(holding(clocks, HOUR).step(ahead(HOUR)), Step::Load));
+        assert!(matches!(holding(clocks, HOUR).step(ahead(HOUR)), Step::Load(_)));
     }
 
     #[test]

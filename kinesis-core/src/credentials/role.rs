@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::credentials::source::CredentialsSource;
+use crate::redaction::printable_url;
 
 /// A role that is assumed with the credentials of another source.
 ///
@@ -15,7 +16,7 @@ use crate::credentials::source::CredentialsSource;
 /// # let _ = owner;
 /// ```
 ///
-/// `Debug` does not show the external id.
+/// `Debug` does not show the external id, nor a password in the endpoint.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AssumeRole {
     pub(crate) role_arn: String,
@@ -74,7 +75,7 @@ impl fmt::Debug for AssumeRole {
             .field("role_arn", &self.role_arn)
             .field("session_name", &self.session_name)
             .field("external_id", &self.external_id.as_ref().map(|_| "<redacted>"))
-            .field("sts_endpoint", &self.sts_endpoint)
+            .field("sts_endpoint", &self.sts_endpoint.as_deref().map(printable_url))
             .field("source", &self.source)
             .finish()
     }
@@ -85,7 +86,9 @@ impl fmt::Debug for AssumeRole {
 /// What is not set is looked for in the system properties (`aws.roleArn`, `aws.roleSessionName`,
 /// `aws.webIdentityTokenFile`), then in the environment (`AWS_ROLE_ARN`, `AWS_ROLE_SESSION_NAME`,
 /// `AWS_WEB_IDENTITY_TOKEN_FILE`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// `Debug` does not show a password in the endpoint.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct WebIdentityToken {
     pub(crate) role_arn: Option<String>,
     pub(crate) session_name: Option<String>,
@@ -121,6 +124,17 @@ impl WebIdentityToken {
     pub fn sts_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.sts_endpoint = Some(endpoint.into());
         self
+    }
+}
+
+impl fmt::Debug for WebIdentityToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebIdentityToken")
+            .field("role_arn", &self.role_arn)
+            .field("session_name", &self.session_name)
+            .field("token_file", &self.token_file)
+            .field("sts_endpoint", &self.sts_endpoint.as_deref().map(printable_url))
+            .finish()
     }
 }
 

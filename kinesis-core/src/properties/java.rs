@@ -76,7 +76,10 @@ const BLANKS: [char; 3] = [' ', '\t', '\u{c}'];
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut entries = Vec::new();
     let mut entry: Option<(usize, String)> = None;
-    for (index, line) in natural_lines(text).enumerate() {
+    let lines: Vec<_> = natural_lines(text).collect();
+    // The line that ends the file; Java does not see that another, empty one follows it.
+    let last = lines.len() - if text.ends_with("\\\n") { 2 } else { 1 };
+    for (index, line) in lines.into_iter().enumerate() {
         let line = line.trim_start_matches(BLANKS);
         if entry.is_none() && (line.is_empty() || line.starts_with(['#', '!'])) {
             continue;
@@ -84,12 +87,15 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
         let continues = (line.len() - line.trim_end_matches('\\').len()) % 2 == 1;
         let (_, joined) = entry.get_or_insert_with(|| (index + 1, String::new()));
         joined.push_str(if continues { &line[..line.len() - 1] } else { line });
-        if !continues {
+        // A backslash alone begins no entry: a comment may follow. At the end of the file it is one of empty texts.
+        let is_nothing = continues && joined.is_empty() && index < last;
+        if is_nothing {
+            entry = None;
+        } else if !continues {
             entries.extend(entry.take());
         }
     }
     entries.extend(entry);
-    entries.retain(|(_, entry)| !entry.is_empty());
     entries
 }
 
@@ -151,7 +157,7 @@ mod tests {
     /// Each expected map is what OpenJDK 17 loads from the same bytes.
     #[test]
     fn files_are_read_as_java_reads_them() {
-        let cases: [Case<'_>; 29] = [
+        let cases: [Case<'_>; 39] = [
             (b"a=1\nb:2\nc 3\nd\ne=\n", &[("a", "1"), ("b", "2"), ("c", "3"), ("d", ""), ("e", "")]),
             (b"  a  =  1  \n\tb\t:\t2\n\x0cc\x0c=\x0c3\n", &[("a", "1  "), ("b", "2"), ("c", "3")]),
             (b"# comment\n! also\n   # indented\na=1 # not a comment\n", &[("a", "1 # not a comment")]),
@@ -175,6 +181,16 @@ mod tests {
             (b"a\\\n b=1\n", &[("ab", "1")]),
             (b"\\\n\na=1\n", &[("a", "1")]),
             (b"\\\na=1\n", &[("a", "1")]),
+            (b"\\\n# comment\na=1\n", &[("a", "1")]),
+            (b"a=1\n\\", &[("", ""), ("a", "1")]),
+            (b"a=1\n\\\n", &[("", ""), ("a", "1")]),
+            (b"a=1\n\\\r", &[("", ""), ("a", "1")]),
+            (b"a=1\n\\\r\n", &[("a", "1")]),
+            (b"\\", &[("", "")]),
+            (b"\\\r", &[("", "")]),
+            (b"\\\n  \\\n", &[("", "")]),
+            (b"\\\n   ", &[]),
+            (b"a=1\n\\\n\n", &[("a", "1")]),
             (b"\n\n  \n\t\na=1\n\n", &[("a", "1")]),
             (b"a = \\ 1\n", &[("a", " 1")]),
             (b"a\\u003db=1\n", &[("a=b", "1")]),

@@ -1,6 +1,5 @@
 //! Configuration as its users write it: the reference connector's keys, files, variables, and what is said of mistakes.
 
-mod conformance;
 mod documentation;
 mod fan_out;
 mod generations;

@@ -2,7 +2,7 @@
 
 use kinesis_core::{ConfigProblem, consumer_config_constants as keys, source_config_constants as source};
 
-use crate::consumer;
+use crate::{consumer, refused};
 
 #[test]
 fn all_problems_come_at_once_with_key_value_and_what_is_allowed() {
@@ -45,6 +45,24 @@ fn a_refused_pattern_names_its_letters_and_why() {
     let errors = consumer(&pairs).unwrap_err();
     let text = errors.to_string();
     assert!(text.contains("\"yy-MM-dd\"") && text.contains("\"yy\": the century depends"), "{text}");
+}
+
+#[test]
+fn a_zero_with_a_sign_is_refused_since_it_would_not_be_read() {
+    for (key, value) in [(keys::SHARD_DISCOVERY_INTERVAL_MILLIS, "-0"), (keys::SHARD_GETRECORDS_RETRIES, "-00")] {
+        assert_eq!(refused(&[(key, value)]), [key]);
+    }
+}
+
+#[test]
+fn a_date_of_digits_alone_is_not_told_to_be_seconds() {
+    let pairs = [
+        (keys::STREAM_INITIAL_POSITION, "AT_TIMESTAMP"),
+        (keys::STREAM_INITIAL_TIMESTAMP, "2020083"),
+        (keys::STREAM_TIMESTAMP_DATE_FORMAT, "yyyyMMdd"),
+    ];
+    let text = consumer(&pairs).unwrap_err().to_string();
+    assert!(text.contains("a date of the pattern yyyyMMdd") && !text.contains("seconds"), "{text}");
 }
 
 #[test]

@@ -63,12 +63,14 @@ fn delays_have_full_jitter_below_the_bound() {
 }
 
 #[test]
-fn the_older_delays_of_describing_hold_for_listings_unless_told_otherwise() {
+fn the_older_delays_of_describing_win_over_those_of_listings() {
     let older = (keys::STREAM_DESCRIBE_BACKOFF_BASE, "11");
     let newer = (keys::LIST_SHARDS_BACKOFF_BASE, "12");
     let listing = |pairs: &[_]| consumer(pairs).unwrap().list_shards_retry();
     assert_eq!(listing(&[older]), policy(10, 11, 5000, 1.5));
-    assert_eq!(listing(&[older, newer]), policy(10, 12, 5000, 1.5));
+    assert_eq!(listing(&[older, newer]), policy(10, 11, 5000, 1.5));
+    let others = [(keys::LIST_SHARDS_BACKOFF_MAX, "13"), (keys::LIST_SHARDS_RETRIES, "14")];
+    assert_eq!(listing(&[&[older, newer], others.as_slice()].concat()), policy(14, 11, 13, 1.5), "key by key");
     let retries = (keys::STREAM_DESCRIBE_RETRIES, "7");
     assert_eq!(listing(&[retries]), policy(10, 1000, 5000, 1.5), "their number does not");
 }

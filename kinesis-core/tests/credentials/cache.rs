@@ -8,13 +8,13 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use kinesis_core::{
-    AwsConfig, Clock, CredentialsErrorKind, CredentialsSource, KinesisClient, Randomness, RequestErrorKind,
+    AssumeRole, AwsConfig, Clock, CredentialsErrorKind, CredentialsSource, KinesisClient, Randomness, RequestErrorKind,
     SdkTimeSource, SharedClock,
 };
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
 
-use crate::fakes::{Answer, FakeProvider, Log, SEED, client, clock, key, nobody, seconds};
+use crate::fakes::{Answer, FakeProvider, FakeSts, Log, SEED, client, clock, key, nobody, seconds};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -57,6 +57,22 @@ async fn clones_of_a_config_share_one_cache_and_other_configs_do_not() {
     assert_eq!(key(&stranger).await.unwrap(), "key-1");
     let reseeded = config.with_randomness(Randomness::from_seed(SEED)).credentials_provider(nobody(), clock).await;
     assert_eq!(key(&reseeded).await.unwrap(), "key-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn configs_of_one_builder_have_their_own_credentials() {
+    let clock = clock();
+    let sts = FakeSts::granting(&clock);
+    let role =
+        AssumeRole::new("arn:aws:iam::111111111111:role/reader").source(CredentialsSource::basic("id", "secret"));
+    let builder = AwsConfig::builder().credentials(role.into());
+    for region in ["us-east-1", "eu-west-1"] {
+        let config = builder.clone().region(region).build().unwrap();
+        let provider = config.credentials_provider(sts.client(), Arc::clone(&clock)).await;
+        provider.provide_credentials().await.unwrap();
+    }
+    let regions: Vec<_> = sts.calls().into_iter().map(|call| call.signed_region.unwrap()).collect();
+    assert_eq!(regions, ["us-east-1", "eu-west-1"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,12 +229,38 @@ fn a_load_that_dies_with_its_runtime_does_not_hold_up_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_same_keys_again_are_asked_for_as_after_a_failure_and_without_a_warning() {
+    let log = Log::start();
+    let clock = clock();
+    let expiry = clock.now() + seconds(3600);
+    // As the service of an instance does: new ones come five minutes before the old ones expire.
+    let fake = FakeProvider::new(&clock, {
+        let clock = Arc::clone(&clock);
+        move |_| {
+            let left = expiry.duration_since(clock.now()).unwrap();
+            let id = if left > seconds(270) { "first" } else { "next" };
+            (NOW, Answer::Keys(id.into(), Some(if id == "first" { left } else { seconds(3600) })))
+        }
+    });
+    let provider = fake.cached(SEED).await;
+    let mut last = String::new();
+    for _ in 0..3600 {
+        last = key(&provider).await.unwrap();
+        sleep(seconds(1)).await;
+    }
+    assert_eq!(last, "next");
+    assert!((4..=12).contains(&fake.loads()), "{} loads", fake.loads());
+    let warnings: Vec<_> = log.lines().into_iter().filter(|line| line.starts_with("WARN")).collect();
+    assert_eq!(warnings, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_that_have_expired_already_are_an_error_that_speaks_of_the_clock() {
     let clock = clock();
     let fake = FakeProvider::new(&clock, |_| (NOW, Answer::Stale("stale".into(), seconds(1))));
     let error = key(&fake.cached(SEED).await).await.unwrap_err();
     assert_eq!(error.kind(), CredentialsErrorKind::Expired);
-    assert!(error.to_string().contains("check the clock"), "{error}");
+    assert!(error.is_retryable() && error.to_string().contains("check the clock"), "{error}");
 }
 
 /// A clock that a test sets.

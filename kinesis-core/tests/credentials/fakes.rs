@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Once};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError as SdkCredentialsError;
@@ -19,15 +19,10 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::date_time::Format;
-use kinesis_core::{AwsConfig, CredentialsError, CredentialsSource, Randomness, SharedClock, TokioClock};
+use kinesis_core::{AwsConfig, CredentialsError, CredentialsSource, Randomness, SharedClock};
 use tokio::time::sleep;
 
-pub(crate) const SEED: u64 = 4;
-
-/// A clock that moves with paused time.
-pub(crate) fn clock() -> SharedClock {
-    Arc::new(TokioClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)))
-}
+pub(crate) use crate::kinesis::{SEED, clock};
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

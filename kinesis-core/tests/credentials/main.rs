@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cache;
+mod calls;
 mod fakes;
+#[path = "../kinesis/service.rs"]
+mod kinesis;
 mod providers;
 mod roles;
 mod secrets;

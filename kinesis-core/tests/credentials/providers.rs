@@ -1,10 +1,10 @@
-//! SYS_PROP, CUSTOM and AUTO through the public interface.
+//! SYS_PROP, PROFILE and CUSTOM through the public interface.
 
 use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
-use kinesis_core::{AwsConfig, ConsumerConfig, CredentialsErrorKind, Properties, system_properties};
+use kinesis_core::{AwsConfig, ConsumerConfig, CredentialsErrorKind, CredentialsSource, Properties, system_properties};
 
 use crate::fakes::{clock, key, nobody};
 
@@ -31,6 +31,39 @@ async fn sys_prop_reads_the_table_at_every_request() {
         assert!(system_properties::remove(key).is_some());
     }
     assert_eq!(key(&provider).await.unwrap_err().kind(), CredentialsErrorKind::NotConfigured);
+}
+
+/// A profile of a file of one text.
+async fn profile(name: Option<&str>, text: &str) -> Result<String, CredentialsErrorKind> {
+    // One file for each text, since tests run at the same time.
+    let path = std::env::temp_dir().join(format!("kinesis-core-profile-{}-{}", std::process::id(), text.len()));
+    std::fs::write(&path, text).unwrap();
+    let source = CredentialsSource::Profile { name: name.map(str::to_owned), path: path.to_str().map(str::to_owned) };
+    let config = AwsConfig::builder().region("us-east-1").credentials(source).build().unwrap();
+    let found = key(&config.credentials_provider(nobody(), clock()).await).await;
+    std::fs::remove_file(path).unwrap();
+    found.map_err(|error| error.kind())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_that_is_wanted_and_has_no_keys_is_a_mistake() {
+    let keys = "[default]\naws_access_key_id = 11\naws_secret_access_key = 12\n";
+    let itself = "[default]\nrole_arn = arn:aws:iam::111111111111:role/a\nsource_profile = default\n";
+    let nowhere = "[default]\nrole_arn = arn:aws:iam::111111111111:role/a\nsource_profile = nowhere\n";
+    let without_role = "[default]\nsource_profile = nowhere\n";
+    assert_eq!(profile(Some("default"), keys).await.unwrap(), "11");
+    assert_eq!(profile(None, "[default]\nregion = eu-west-1\n").await, Err(CredentialsErrorKind::NotConfigured));
+    assert_eq!(profile(None, "").await, Err(CredentialsErrorKind::NotConfigured));
+    for (name, text) in [
+        (Some("typo"), keys),
+        (Some("default"), "[other]\n"),
+        (Some("default"), itself),
+        (None, itself),
+        (None, nowhere),
+        (None, without_role),
+    ] {
+        assert_eq!(profile(name, text).await, Err(CredentialsErrorKind::Invalid), "{name:?} of {text}");
+    }
 }
 
 fn custom(name: &str) -> Properties {

@@ -15,6 +15,7 @@ use kinesis_core::{
 };
 
 use crate::fakes::{FakeSts, Log, SEED, StsReply, clock, own};
+use crate::kinesis::{Kinesis, refusal};
 
 /// In every secret of this file, and of the fake STS.
 const CANARY: &str = "canary";
@@ -131,6 +132,50 @@ fn what_is_configured_shows_no_secret() {
     }
     assert_shortened(&text);
     assert!(text.contains("…4F1E") && text.contains("<redacted>"), "{text}");
+}
+
+#[test]
+fn what_is_not_checked_yet_shows_no_secret() {
+    let properties = Properties::from([
+        ("aws.credentials.provider.role.externalId", CANARY),
+        ("aws.credentials.provider.role.stsEndpoint", "me:canary@sts.example"),
+    ]);
+    let builder = AwsConfig::builder().endpoint("http://me:canary@host");
+    let role = AssumeRole::new(READER).sts_endpoint("https://me:canary@sts");
+    let identity = WebIdentityToken::new().sts_endpoint("https://me:canary@sts");
+    for text in [shown(&properties), shown(&builder), shown(&role), shown(&identity)] {
+        assert!(text.contains("<redacted>"), "{text}");
+        assert_no_secret([text.as_str()]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_token_in_a_refused_signature_is_not_shown() {
+    let kinesis = Kinesis::new(|_, request| {
+        let token = request.headers().get("x-amz-security-token").unwrap();
+        let quoted = format!("should have been 'POST / host:x x-amz-security-token:{token}', not {token}");
+        refusal("InvalidSignatureException", &quoted)
+    });
+    let keys = Credentials::new("id", "secret", Some(SECRET.to_owned()), None, "test");
+    let client = kinesis.client(SharedCredentialsProvider::new(keys), &clock());
+    let error = client.describe_stream_summary(&"orders".parse().unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("x-amz-security-token:<redacted>', not <redacted>"), "{error}");
+    assert_no_secret([shown_with_causes(&error).as_str()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_token_in_a_signature_that_sts_refuses_is_not_shown() {
+    let clock = clock();
+    let sts = FakeSts::new(&clock, |_, _| {
+        StsReply::Refused(403, "SignatureDoesNotMatch", "should have been host:x x-amz-security-token:canary-quoted")
+    });
+    let keys = BasicCredentials::new(ID, SECRET).session_token(SECRET);
+    let role = AssumeRole::new(READER).source(CredentialsSource::Basic(keys));
+    let config = AwsConfig::builder().region("us-east-1").credentials(role.into()).build().unwrap();
+    let provider = config.credentials_provider(sts.client(), Arc::clone(&clock)).await;
+    let error = provider.provide_credentials().await.unwrap_err();
+    assert!(own(&error).to_string().contains("x-amz-security-token:<redacted>"), "{error:?}");
+    assert_no_secret([shown_with_causes(&error).as_str()]);
 }
 
 async fn client(provider: SharedCredentialsProvider, sts: &FakeSts, clock: &SharedClock) -> KinesisClient {

@@ -82,6 +82,8 @@ async fn threads_of_a_runtime_for_blocking_work_may_use_its_producer() {
         (0..10).filter(|index| blocking.put(record("k", *index)).unwrap().wait().is_stored()).count()
     });
     assert_eq!(stored.await.unwrap(), 10);
+    // An outcome is told before its room is given back; a flush comes after both.
+    producer.flush().await.unwrap();
     let full = producer.blocking();
     drop(full.try_put(record("k", 10)).unwrap());
     assert!(matches!(full.try_put(UserRecord::new("orders", "k", "x")), Err(TryPutError::QueueFull(_))));

@@ -9,6 +9,7 @@ use crate::config::aws_config_constants::{
 use crate::config::location::{ENDPOINT_SHAPE, is_endpoint};
 use crate::credentials::{AssumeRole, CredentialsSource, CustomCredentials, WebIdentityToken};
 use crate::properties::Properties;
+use crate::redaction::printable_url;
 
 const ALLOWED: &str = "BASIC, ENV_VAR, SYS_PROP, PROFILE, ASSUME_ROLE, WEB_IDENTITY_TOKEN, CUSTOM, AUTO";
 const ROLE_SHAPE: &str = "a role's ARN such as arn:aws:iam::123456789012:role/reader";
@@ -189,7 +190,7 @@ fn check_shared(
     let mut check =
         |outermost: &str, value: Option<&String>, is_allowed: &dyn Fn(&str) -> bool, allowed: &'static str| {
             if let Some(value) = value.filter(|value| !is_allowed(value)) {
-                problems.invalid(&level.key(outermost), super::shown_endpoint(value), allowed);
+                problems.invalid(&level.key(outermost), printable_url(value), allowed);
             }
         };
     check(AWS_ROLE_ARN, role_arn, &is_role, ROLE_SHAPE);

@@ -16,7 +16,7 @@ use crate::config::keys::{CONSUMER_KEYS, RETRY_STRATEGY_KEYS, SOURCE_KEYS, check
 use crate::config::notes::Notes;
 use crate::config::reader::{Reader, RetryKeys, RetryStrategyKeys};
 use crate::config::source_config_constants as source;
-use crate::config::timestamp::{SUPPORTED_LETTERS, TimestampError, parse_timestamp};
+use crate::config::timestamp::{SECONDS, SUPPORTED_LETTERS, TimestampError, parse_timestamp};
 use crate::properties::Properties;
 
 const GET_RECORDS: RetryKeys = RetryKeys {
@@ -101,11 +101,11 @@ impl ConsumerConfig {
         config.get_records_retry = policy(GET_RECORDS, config.get_records_retry);
         config.get_iterator_retry = policy(GET_ITERATOR, config.get_iterator_retry);
         config.describe_stream_retry = policy(DESCRIBE_STREAM, config.describe_stream_retry);
-        // The reference lists with the older keys of describing wherever they are set (`backfillConsumerKeys`).
-        let listing = reader.retry_strategy(RETRY_STRATEGY, config.list_shards_retry);
-        let describing = reader.retry_policy(DESCRIBE_STREAM, listing);
-        let listing = RetryPolicy { backoff: describing.backoff, ..listing };
-        config.list_shards_retry = reader.retry_policy(LIST_SHARDS, listing);
+        // The keys of describing are the older ones of listing; the reference writes them over the newer ones wherever
+        // they are set (`backfillConsumerKeys`).
+        let listing = policy(LIST_SHARDS, config.list_shards_retry);
+        let backoff = reader.retry_policy(DESCRIBE_STREAM, listing).backoff;
+        config.list_shards_retry = RetryPolicy { backoff, ..listing };
         config.record_publisher = match PUBLISHER.text(reader) {
             Some("EFO") => RecordPublisher::EnhancedFanOut,
             _ => RecordPublisher::Polling,
@@ -150,13 +150,11 @@ fn timestamp(properties: &Properties, problems: &mut Problems) -> StartingPositi
             pattern.unwrap_or_default(),
             format!("{SUPPORTED_LETTERS}; refused is {error}"),
         ),
-        Err(TimestampError::Value(pattern)) => problems.invalid(
-            TIMESTAMP.key(properties),
-            value,
-            format!(
-                "a date of the pattern {pattern} that is not before 1970, or seconds since 1970 as a decimal number"
-            ),
-        ),
+        Err(TimestampError::Value { pattern, takes_seconds }) => {
+            let seconds = if takes_seconds { SECONDS } else { "" };
+            let allowed = format!("a date of the pattern {pattern} that is not before 1970{seconds}");
+            problems.invalid(TIMESTAMP.key(properties), value, allowed);
+        }
     }
     StartingPosition::Latest
 }
@@ -174,6 +172,16 @@ fn notes(properties: &Properties) -> Notes {
             if properties.contains_key(key) {
                 notes.add(key, "the key has no effect, because the initial position is not AT_TIMESTAMP");
             }
+        }
+    }
+    let overwritten = [
+        (LIST_SHARDS.base, DESCRIBE_STREAM.base),
+        (LIST_SHARDS.max, DESCRIBE_STREAM.max),
+        (LIST_SHARDS.exponent, DESCRIBE_STREAM.exponent),
+    ];
+    for (key, winner) in overwritten {
+        if properties.contains_key(key) && properties.contains_key(winner) {
+            notes.add(key, format!("the key has no effect, because `{winner}` is set and wins"));
         }
     }
     for (key, _) in properties.iter() {
@@ -280,6 +288,15 @@ mod tests {
             assert!(found.text(setting.newer).is_some_and(|text| text.contains(setting.older)));
             assert_eq!(found.text(setting.older), None);
         }
+    }
+
+    #[test]
+    fn a_delay_of_listings_that_loses_to_one_of_describing_is_noted_with_the_winner() {
+        let (loser, winner) = (LIST_SHARDS.max, DESCRIBE_STREAM.max);
+        assert_eq!(notes(&Properties::from([(loser, "1")])).text(loser), None);
+        let both = notes(&Properties::from([(loser, "1"), (winner, "1")]));
+        assert!(both.text(loser).is_some_and(|text| text.contains(winner)));
+        assert_eq!(both.text(winner), None);
     }
 
     #[test]

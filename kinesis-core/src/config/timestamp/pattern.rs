@@ -63,6 +63,15 @@ impl DatePattern {
         check_complete(pattern, &parts)?;
         Ok(Self { parts })
     }
+
+    /// Whether every text of the pattern is all digits, so that a slip in one still looks like a number.
+    pub(super) fn is_digits_alone(&self) -> bool {
+        self.parts.iter().all(|part| match part {
+            Part::Literal(letter) => letter.is_ascii_digit(),
+            Part::Number { .. } => true,
+            Part::Name(_) | Part::Zone(_) => false,
+        })
+    }
 }
 
 fn refused(letters: &str, reason: &'static str) -> PatternError {
