@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use crate::acknowledgement::PutHandle;
 use crate::error::{BuildError, CloseError, FlushError, OpenError, PutError, TryPutError};
 use crate::outcome::Outcome;
-use crate::producer::{KinesisProducer, KinesisProducerBuilder};
+use crate::producer::{KinesisProducer, KinesisProducerBuilder, Life};
 use crate::record::UserRecord;
 use crate::stats::ProducerStats;
 
@@ -22,7 +22,7 @@ mod worker;
 /// or by reference. It comes from a [`KinesisProducer`] on somebody's runtime, by
 /// [`blocking`](KinesisProducer::blocking), or from
 /// [`build_blocking`](KinesisProducerBuilder::build_blocking) with a thread and a runtime of its own, which end with the
-/// last clone.
+/// last clone of the [`producer`](Self::producer) behind it.
 ///
 /// # Panics
 /// Calls that may block panic in asynchronous code, as tokio's own do: they would hold up the runtime that they wait
@@ -37,13 +37,17 @@ pub struct BlockingProducer {
 
 /// The thread of a producer that has one of its own.
 #[derive(Debug)]
-struct Thread(Option<JoinHandle<()>>);
+struct Thread {
+    handle: Option<JoinHandle<()>>,
+    life: Life,
+}
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // In asynchronous code the thread is left to end by itself.
-        if Handle::try_current().is_err()
-            && let Some(thread) = self.0.take()
+        // The thread is left to end by itself in asynchronous code, and where somebody still has the producer behind it.
+        if self.life.is_over()
+            && Handle::try_current().is_err()
+            && let Some(thread) = self.handle.take()
         {
             // A panic of the engine has made every outcome unknown.
             let _ = thread.join();
@@ -58,7 +62,8 @@ impl KinesisProducerBuilder {
     /// As [`build`](Self::build), and [`BuildError::Thread`] where the system gives no thread or no runtime.
     pub fn build_blocking(self) -> Result<BlockingProducer, BuildError> {
         let (producer, runtime, thread) = worker::spawn(self)?;
-        Ok(BlockingProducer { producer, runtime, _thread: Some(Arc::new(Thread(Some(thread)))) })
+        let thread = Thread { handle: Some(thread), life: producer.life() };
+        Ok(BlockingProducer { producer, runtime, _thread: Some(Arc::new(thread)) })
     }
 }
 

@@ -149,6 +149,10 @@ impl ProducerConfig {
 
     /// The most bytes, data and keys, without an outcome, at least 1; 64 MiB by default. A put waits for room.
     ///
+    /// More than 4 GiB counts as 4 GiB.
+    ///
+    /// More than 4 GiB counts as 4 GiB.
+    ///
     /// What is on its way to the service stands in memory up to three times more: as an aggregate, as an argument of
     /// the SDK, and as the text of the request.
     pub fn queue_limit_bytes(mut self, size: usize) -> Self {
@@ -175,7 +179,7 @@ impl ProducerConfig {
 
     /// Whether a record that was not stored fails the next put, flush or close; off by default.
     ///
-    /// Each failure is surfaced once. Off, failures are counted, logged, and in the record's outcome.
+    /// Each failure is surfaced once. Either way failures are counted, logged, and in the record's outcome.
     pub fn fail_on_error(mut self, enabled: bool) -> Self {
         self.fail_on_error = enabled;
         self

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::error::DeliveryError;
 use crate::outcome::FailureCause;
 use crate::pipeline::{Action, FlushTicket, Pipeline, Reading, RequestEntry, StreamInfo, StreamSettings};
 use crate::queue::{Command, Deadline, GivenUp};
@@ -44,6 +45,9 @@ pub(crate) struct Engine {
     commands: VecDeque<Command>,
     flushes: Vec<(FlushTicket, oneshot::Sender<()>)>,
     closing: Option<Closing>,
+    /// The last field: what waits in the others has its outcome before the queue ends. Here and not in
+    /// [`run`](Self::run), since a task may be cancelled before it was ever polled.
+    end: EndOnDrop,
 }
 
 /// What the end waits for, and who waits for the end.
@@ -58,6 +62,7 @@ struct Closing {
 
 impl Engine {
     pub(crate) fn new(client: KinesisClient, pipeline: Pipeline, shared: Arc<Shared>) -> Self {
+        let end = EndOnDrop(Arc::clone(&shared));
         Self {
             client,
             pipeline,
@@ -66,21 +71,30 @@ impl Engine {
             commands: VecDeque::new(),
             flushes: Vec::new(),
             closing: None,
+            end,
         }
     }
 
     /// Runs until the producer is closed.
     pub(crate) async fn run(mut self) {
-        let _end = EndOnDrop(Arc::clone(&self.shared));
         while !self.turn() {
             self.wait().await;
         }
+        // Readings of a map may still be on their way; nobody waits for them.
         self.requests.shutdown().await;
-        if let Some(Closing { given_up, callers, .. }) = self.closing {
-            for caller in callers {
-                // The caller may have stopped waiting.
-                let _ = caller.send(given_up);
+        let Self { commands, closing, end, .. } = self;
+        let Some(Closing { given_up, callers, .. }) = closing else { return };
+        // What has come in meanwhile has nothing to wait for.
+        for command in commands.into_iter().chain(end.0.queue.end()) {
+            match command {
+                Command::Flush(_, done) => drop(done.send(())),
+                Command::Close(_, done) => drop(done.send(given_up)),
+                Command::Put(_) | Command::Acknowledge(..) | Command::Open(..) => {}
             }
+        }
+        for caller in callers {
+            // The caller may have stopped waiting.
+            let _ = caller.send(given_up);
         }
     }
 
@@ -206,6 +220,8 @@ impl Engine {
     fn publish(&mut self) {
         self.shared.publish(self.pipeline.stats(), self.pipeline.oldest());
         if let Some(failures) = self.pipeline.take_failures() {
+            let DeliveryError { failed, unknown, stream, first } = &failures;
+            tracing::warn!(failed, unknown, %stream, cause = %first, "records given up");
             self.shared.report(failures);
         }
         self.shared.queue.release(self.pipeline.take_released());
@@ -230,11 +246,12 @@ impl Engine {
 }
 
 /// Closes the queue however the engine ends, so that no caller waits for ever.
+#[derive(Debug)]
 struct EndOnDrop(Arc<Shared>);
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        self.0.queue.end();
+        drop(self.0.queue.end());
     }
 }
 

@@ -41,6 +41,8 @@ use self::opening::Opening;
 pub(crate) use self::opening::{OpenWaiter, StreamInfo, StreamSettings};
 pub(crate) use self::stream::Reading;
 use self::stream::{Context, OpenStream};
+#[cfg(feature = "cloudwatch")]
+pub(crate) use self::time::after;
 use self::time::earliest;
 use self::unit::{QueuedRecord, Tracker, Unit};
 use crate::acknowledgement::Responder;

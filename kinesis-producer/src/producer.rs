@@ -2,7 +2,7 @@
 
 mod builder;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kinesis_core::{HashKey, StreamName};
@@ -39,6 +39,16 @@ struct Inner {
     runtime: Handle,
     max_user_record_size_bytes: Option<usize>,
     reporting: Reporting,
+}
+
+/// Whether a producer is still held by anybody.
+#[derive(Clone, Debug)]
+pub(crate) struct Life(Weak<Inner>);
+
+impl Life {
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
+    }
 }
 
 impl Drop for Inner {
@@ -201,10 +211,18 @@ impl KinesisProducer {
         self.shared().take_checkpoint_failures()
     }
 
-    /// Waits for the end of the engine, without keeping the producer.
+    /// Waits for the end of the engine and of what reports for it, without keeping the producer.
     pub(crate) fn engine_end(&self) -> impl Future<Output = ()> + use<> {
-        let shared = Arc::clone(&self.inner.shared);
-        async move { shared.queue.ended().await }
+        let (shared, reported) = (Arc::clone(&self.inner.shared), self.inner.reporting.over());
+        async move {
+            shared.queue.ended().await;
+            reported.await;
+        }
+    }
+
+    /// Tells later whether there is a clone left.
+    pub(crate) fn life(&self) -> Life {
+        Life(Arc::downgrade(&self.inner))
     }
 
     fn shared(&self) -> &Shared {

@@ -187,16 +187,17 @@ impl Queue {
         self.bytes.close();
     }
 
-    /// Refuses everything, and drops what nobody will take any more.
-    pub(crate) fn end(&self) {
+    /// Refuses everything, and returns what nobody will take any more; nothing is outstanding then.
+    pub(crate) fn end(&self) -> VecDeque<Command> {
         self.close();
         let left = {
             let mut inbox = self.inbox.lock();
             inbox.ended = true;
+            (inbox.records, inbox.bytes) = (0, 0);
             std::mem::take(&mut inbox.commands)
         };
-        drop(left);
         self.end.notify_waiters();
+        left
     }
 
     /// Waits until the queue has ended.

@@ -7,6 +7,9 @@ use crate::error::BuildError;
 /// The dimensions that metrics have anyway.
 const RESERVED_DIMENSIONS: [&str; 4] = ["MetricName", "StreamName", "ShardId", "ErrorCode"];
 
+/// The labels that the facade has anyway.
+const RESERVED_LABELS: [&str; 3] = ["stream", "shard", "error_code"];
+
 /// CloudWatch takes 30; three are [`RESERVED_DIMENSIONS`] (API reference, MetricDatum).
 const MAX_ADDITIONAL_DIMENSIONS: usize = 27;
 
@@ -99,9 +102,9 @@ impl MetricsConfig {
 
     /// Adds a dimension to the metrics of that granularity and of finer ones (addAdditionalMetricsDimension).
     ///
-    /// At most 27 of them; a name of 1 to 255 characters that does not begin with a colon and is none of the metrics'
-    /// own (`MetricName`, `StreamName`, `ShardId`, `ErrorCode`); a value of at most 1,024. One with a blank value is
-    /// left out. Through the facade it is a label.
+    /// At most 27 of them, in ASCII; a name of 1 to 255 characters that does not begin with a colon and is none of the
+    /// metrics' own (`MetricName`, `StreamName`, `ShardId`, `ErrorCode`) nor of the facade's labels (`stream`, `shard`,
+    /// `error_code`); a value of at most 1,024. One with a blank value is left out. Through the facade it is a label.
     pub fn dimension(
         mut self,
         name: impl Into<String>,
@@ -142,17 +145,22 @@ impl MetricsConfig {
         }
         for (index, AdditionalDimension { name, value, .. }) in self.dimensions.iter().enumerate() {
             let is_taken = self.dimensions[..index].iter().any(|other| other.name == *name);
-            if !is_text(name, 255) || RESERVED_DIMENSIONS.contains(&name.as_str()) || is_taken {
-                let allowed =
-                    "1 to 255 characters, not beginning with a colon, each name once and none of the metrics' own";
+            let is_own = RESERVED_DIMENSIONS.iter().chain(&RESERVED_LABELS).any(|own| own == name);
+            if !is_text(name, 255) || !is_plain(name) || is_own || is_taken {
+                let allowed = "1 to 255 ASCII characters, not beginning with a colon, each name once and none of the metrics' own";
                 return refuse("metrics dimension name", name, allowed);
             }
-            if value.chars().count() > 1024 {
-                return refuse("metrics dimension value", value, "at most 1024 characters");
+            if value.len() > 1024 || !is_plain(value) {
+                return refuse("metrics dimension value", value, "at most 1024 ASCII characters");
             }
         }
         Ok(())
     }
+}
+
+/// Whether CloudWatch takes a text of a dimension: ASCII without control characters, not blank (API reference, Dimension).
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) && !text.trim().is_empty()
 }
 
 #[cfg(test)]
@@ -183,6 +191,19 @@ mod tests {
         for namespace in ["x", "AWS", "my/AWS/x", &"ö".repeat(255)] {
             config(namespace).validate().unwrap();
         }
+    }
+
+    #[test]
+    fn dimensions_are_plain_and_none_of_the_metrics_own() {
+        let config =
+            |name: &str, value: &str| MetricsConfig::default().dimension(name, value, MetricsGranularity::Global);
+        for name in ["größe", " ", "a\nb", "stream", "shard", "error_code", "StreamName", ":x"] {
+            assert_eq!(refused(config(name, "1")), "metrics dimension name", "{name:?}");
+        }
+        for value in ["groß", "a\tb", &"x".repeat(1025)] {
+            assert_eq!(refused(config("Host", value)), "metrics dimension value", "{value:?}");
+        }
+        config("Host name", "web 1").validate().unwrap();
     }
 
     #[test]

@@ -62,11 +62,15 @@ impl MetricsSetup {
 }
 
 impl Reporting {
-    /// Waits until everything is reported that was measured.
-    pub(crate) async fn over(&self) {
+    /// Waits until everything is reported that was measured, or nothing will be any more.
+    pub(crate) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
         #[cfg(feature = "cloudwatch")]
-        if let Some(task) = &self.task {
-            task.over().await;
+        let over = self.task.as_ref().map(UploadTask::over);
+        async move {
+            #[cfg(feature = "cloudwatch")]
+            if let Some(over) = over {
+                over.await;
+            }
         }
     }
 }

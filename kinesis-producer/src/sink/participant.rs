@@ -76,7 +76,9 @@ impl CheckpointParticipant for ProducerParticipant {
         Ok(())
     }
 
+    /// Forgets the failures that are known by now: the restored job puts those records again.
     async fn recover(&self, _last: Epoch, _committed: &[CommitHandle]) -> Result<(), ParticipantError> {
+        drop(self.producer.take_checkpoint_failures());
         Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! What a producer offers beside putting: looking ahead, looking in, and ending in time.
 
-use kinesis_core::{RequestErrorKind, StreamName};
+use kinesis_core::{ClientOptions, KinesisClient, RequestErrorKind, StreamName};
 use kinesis_producer::{
-    AttemptResult, CloseError, FailureCause, OpenError, Outcome, ProducerConfig, PutError, TryPutError, UserRecord,
+    AttemptResult, CloseError, FailureCause, FlushError, KinesisProducer, OpenError, Outcome, ProducerConfig, PutError,
+    TryPutError, UserRecord,
 };
 use kinesis_testkit::{Entries, EntryFaults, Fault, FaultRule, Operation};
 use tokio::time::Instant;
@@ -200,4 +201,57 @@ async fn a_stream_that_comes_to_distribute_records_by_itself_is_found_out() {
     all.extend(put(600).await);
     assert_eq!(producer.stats().shard_map_reads, reads, "where a record lands means nothing any more");
     check(&kinesis, &all, 1);
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn a_runtime_that_ends_before_the_engine_began_ends_the_producer() {
+    let kinesis = kinesis(1).build();
+    let builder = KinesisProducer::builder().client(KinesisClient::new(kinesis.client(), ClientOptions::default()));
+    let first = runtime();
+    let producer = first.block_on(builder.build()).unwrap();
+    drop(first);
+    let flushed = runtime().block_on(async { tokio::time::timeout(millis(1000), producer.flush()).await });
+    assert!(matches!(flushed, Ok(Err(FlushError::Closed))), "{flushed:?}");
+    assert!(matches!(producer.try_put(record("k", 0)), Err(TryPutError::Put(PutError::Closed))));
+}
+
+#[test]
+fn a_runtime_that_ends_leaves_nothing_outstanding() {
+    let kinesis = kinesis(1).build();
+    let first = runtime();
+    let (producer, handle) = first.block_on(async {
+        let producer = producer(&kinesis, ProducerConfig::default(), 1).await;
+        let handle = producer.put(record("k", 0)).await.unwrap();
+        tokio::task::yield_now().await;
+        (producer, handle)
+    });
+    drop(first);
+    assert!(matches!(handle.outcome(), Some(Outcome::Unknown { cause: FailureCause::Abandoned, .. })));
+    assert_eq!(producer.outstanding(), Default::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_close_at_the_end_of_the_first_is_a_close() {
+    let kinesis = kinesis(1).build();
+    // Each record asks for a reading of the map, which is on its way when the first close ends.
+    let config = ProducerConfig::default().shard_map_max_age(millis(1)).aggregation(false);
+    let producer = producer(&kinesis, config, 1).await;
+    producer.put(record("k", 0)).await.unwrap().await;
+    tokio::time::sleep(millis(400)).await;
+    let handle = producer.put(record("k", 1)).await.unwrap();
+    let second = {
+        let producer = producer.clone();
+        tokio::spawn(async move {
+            handle.await;
+            (producer.flush().await, producer.close().await)
+        })
+    };
+    producer.close().await.unwrap();
+    let (flushed, closed) = second.await.unwrap();
+    assert!(closed.is_ok(), "{closed:?}");
+    assert!(matches!(flushed, Ok(()) | Err(FlushError::Closed)), "{flushed:?}");
 }

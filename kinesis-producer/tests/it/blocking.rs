@@ -63,6 +63,24 @@ fn the_thread_ends_with_the_last_clone_and_leaves_no_one_waiting() {
 }
 
 #[test]
+fn a_producer_behind_it_lives_on_and_the_drop_does_not_wait_for_it() {
+    let kinesis = FakeKinesis::builder().stream("orders", 1).build();
+    let producer = start(&kinesis, ProducerConfig::default());
+    let behind = producer.producer().clone();
+    drop(producer);
+    let blocking = behind.blocking();
+    assert!(blocking.put(record("k", 0)).unwrap().wait().is_stored(), "its thread is still there");
+    assert_eq!(blocking.close().unwrap().user_records_put, 1);
+}
+
+#[test]
+fn a_producer_may_be_dropped_as_soon_as_it_is_built() {
+    let kinesis = FakeKinesis::builder().stream("orders", 1).build();
+    // Each drop waits for a thread whose engine may not have begun.
+    (0..300).for_each(|_| drop(start(&kinesis, ProducerConfig::default())));
+}
+
+#[test]
 fn a_config_that_is_not_valid_is_refused_by_the_builder() {
     let kinesis = FakeKinesis::builder().stream("orders", 1).build();
     let client = KinesisClient::new(kinesis.client(), ClientOptions::default());

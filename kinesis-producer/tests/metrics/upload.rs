@@ -1,5 +1,7 @@
 //! A producer whose metrics go to CloudWatch.
 
+use std::time::Duration;
+
 use aws_sdk_kinesis::config::{BehaviorVersion, Region};
 use kinesis_core::{AwsConfig, ClientOptions, CredentialsSource, KinesisClient, Randomness};
 use kinesis_producer::{
@@ -204,4 +206,37 @@ async fn at_level_none_nothing_is_uploaded() {
     tokio::time::sleep(millis(200_000)).await;
     producer.close().await.unwrap();
     assert!(endpoint.rest().is_empty());
+}
+
+#[test]
+fn a_producer_with_a_thread_of_its_own_uploads_what_is_left() {
+    let measured = |endpoint: &Endpoint| {
+        let kinesis = FakeKinesis::builder().stream(STREAM, 1).build();
+        let client = KinesisClient::new(kinesis.client(), ClientOptions::default());
+        KinesisProducer::builder().client(client).cloudwatch(CloudWatchUploader::new(endpoint.client()))
+    };
+    let uploaded = |mut endpoint: Endpoint| endpoint.rest().iter().map(|request| request.data().len()).sum::<usize>();
+    let there = Endpoint::in_process(&[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let producer = measured(&there).build().await.unwrap();
+        producer.put(record("k")).await.unwrap();
+        producer.close().await.unwrap();
+    });
+    let here = Endpoint::in_process(&[]);
+    let producer = measured(&here).build_blocking().unwrap();
+    producer.put(record("k")).unwrap();
+    producer.close().unwrap();
+    assert_eq!(uploaded(here), uploaded(there));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_may_wait_for_ever_for_the_last_upload() {
+    let mut endpoint = Endpoint::in_process(&[]);
+    let kinesis = kinesis(1);
+    let uploader = CloudWatchUploader::new(endpoint.client()).close_timeout(Duration::MAX);
+    let producer = builder(&kinesis, ProducerConfig::default()).cloudwatch(uploader).build().await.unwrap();
+    producer.put(record("k")).await.unwrap().await;
+    producer.close().await.unwrap();
+    assert!(!endpoint.rest().is_empty(), "nothing is uploaded");
 }

@@ -3,7 +3,7 @@ use std::error::Error as _;
 use bytes::Bytes;
 use kinesis_core::{CheckpointParticipant, Epoch};
 use kinesis_producer::{
-    BoxError, KinesisSerializationSchema, ProducerParticipant, SinkFailure, StreamTarget, WriteError,
+    BoxError, KinesisSerializationSchema, ProducerParticipant, SinkFailure, StreamTarget, UserRecord, WriteError,
 };
 use kinesis_testkit::{Fault, FaultRule, Operation};
 use tokio::time::{Instant, sleep};
@@ -173,4 +173,17 @@ async fn a_sink_does_not_fail_for_the_records_of_another() {
     write(&errors, 1..2).await;
     orders.pre_commit(Epoch(1)).await.unwrap();
     assert_eq!(errors.pre_commit(Epoch(1)).await.unwrap_err().to_string(), "pre-commit of epoch 1 failed on errors");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_producers_restored_job_does_not_fail_for_what_failed_before() {
+    let kinesis = kinesis().build();
+    kinesis.inject(denied().times(1));
+    let producer = producer(&kinesis).await;
+    let participant = ProducerParticipant::new(producer.clone());
+    let put = async || producer.put(UserRecord::new("orders", "k", "x")).await.unwrap().await;
+    assert!(!put().await.is_stored());
+    participant.recover(Epoch(1), &[]).await.unwrap();
+    assert!(put().await.is_stored());
+    participant.pre_commit(Epoch(2)).await.unwrap();
 }

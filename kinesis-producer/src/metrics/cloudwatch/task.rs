@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::plan::UploadPlan;
 use super::registry::Registry;
 use super::uploader::CloudWatchUploader;
+use crate::pipeline::after;
 
 /// Uploads once a period, and once more when the producer has ended.
 #[derive(Debug)]
@@ -44,9 +45,9 @@ impl UploadTask {
     }
 
     /// Waits for the last upload.
-    pub(crate) async fn over(&self) {
+    pub(crate) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut over = self.over.clone();
-        while over.changed().await.is_ok() {}
+        async move { while over.changed().await.is_ok() {} }
     }
 }
 
@@ -61,7 +62,7 @@ async fn run(
     let deadline = loop {
         tokio::select! {
             biased;
-            _ = &mut ended => break Instant::now() + uploader.last_upload_limit(),
+            _ = &mut ended => break after(Instant::now(), uploader.last_upload_limit()),
             () = sleep_until(plan.next_deadline()) => {}
         }
         let upload = uploader.upload(namespace, plan.take_due(Instant::now()), &mut random);
@@ -72,7 +73,7 @@ async fn run(
             () = &mut upload => continue,
         };
         // What is on its way and what is left share one limit.
-        let deadline = ended_at + uploader.last_upload_limit();
+        let deadline = after(ended_at, uploader.last_upload_limit());
         warn_if_late(timeout_at(deadline, upload).await.is_err());
         break deadline;
     };
