@@ -20,7 +20,7 @@ use crate::engine::{Account, Place, ServiceError, StreamOptions, StreamRef};
 use crate::faults::{FaultHandle, FaultRule};
 use crate::journal::{CallCounts, Journal, JournalRecord};
 use crate::operation::{Operation, TARGET_PREFIX};
-use crate::protocol::Call;
+use crate::protocol::{Call, Format};
 use crate::service::{Answer, Service};
 use crate::transport::in_process::InProcess;
 
@@ -131,9 +131,11 @@ impl FakeKinesis {
     /// [`ConnectionBroken`] where a fault breaks the connection; whether the call was applied is then open.
     pub async fn call(&self, operation: &str, body: &str) -> Result<RawReply, ConnectionBroken> {
         let target = format!("{TARGET_PREFIX}{operation}");
-        let call = Call::parse(&target, body.as_bytes(), Ok(self.place.clone()), &self.service.home);
+        let call = Call::parse(&target, Format::Json, body.as_bytes(), Ok(self.place.clone()), &self.service.home);
         match self.service.answer(call).await {
-            Answer::Reply(reply) => Ok(RawReply { status: reply.status, body: reply.body }),
+            Answer::Reply(reply) => {
+                Ok(RawReply { status: reply.status, body: String::from_utf8_lossy(&reply.body).into_owned() })
+            }
             Answer::Broken(reason) => Err(ConnectionBroken { operation: operation.to_owned(), reason }),
             Answer::Silence => std::future::pending().await,
         }

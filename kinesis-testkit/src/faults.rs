@@ -24,4 +24,4 @@ pub use plan::{FaultPlan, ReadPlanError};
 pub use rule::{FaultHandle, FaultRule};
 pub(crate) use rules::{BodyShape, CallFacts, FaultRules, Strike};
 pub use skew::ClockSkew;
-pub(crate) use skew::{parse_amazon_date, refuse_signature};
+pub(crate) use skew::{amazon_date, parse_amazon_date, refuse_signature};

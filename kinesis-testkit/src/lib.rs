@@ -4,7 +4,7 @@
 //! numbers, hash key ranges, lineage, iterators and page tokens that expire, retention, states, limits, error codes and
 //! texts, in its order), with faults that strike where you say, and a journal of what was really stored. It plugs in
 //! below the SDK's own client, so that a test runs everything that production runs but the network. What it is not:
-//! durable, or a check of signatures and permissions; enhanced fan-out has its control plane alone. [`conformance`] says
+//! durable, or a check of permissions; enhanced fan-out has its control plane alone. [`conformance`] says
 //! what each operation does, and how that is known.
 //!
 //! ```
@@ -43,8 +43,9 @@
 //! **Tests.** [`testing`] has what a test suite needs besides: put and read back, waits, an exactly-once assertion,
 //! random resharding. [`guide`] shows three complete tests.
 //!
-//! **Server.** `kinesis-testkit serve --port 4567 --stream orders:4` answers the JSON protocol on loopback; [`Server`]
-//! is the same as a library.
+//! **Server.** `kinesis-testkit serve --port 4567 --stream orders:4` answers on loopback, in JSON and CBOR, over HTTP/1.1
+//! and HTTP/2, with TLS where asked to; [`Server`] is the same as a library. Signatures are verified there where the
+//! fake has [keys](FakeKinesisBuilder::verify_signatures).
 //!
 //! **Accounts and regions.** [`FakeKinesis::in_region`] and [`FakeKinesis::in_account`] are the same service seen from
 //! elsewhere, with streams of their own.
@@ -85,4 +86,4 @@ pub use journal::{
     RequestId,
 };
 pub use operation::Operation;
-pub use transport::{BindError, Server};
+pub use transport::{BindError, Server, ServerBuilder};

@@ -2,12 +2,15 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use kinesis_testkit::{FakeKinesis, FakeKinesisBuilder, Limits, Server};
+use tracing::level_filters::LevelFilter;
 
 /// The exit code for what the caller got wrong.
 const USAGE: u8 = 2;
@@ -49,6 +52,44 @@ struct Serve {
     /// The account that ARNs name.
     #[arg(long, default_value = "123456789012")]
     account: String,
+    /// Serves over TLS, with a certificate for localhost, 127.0.0.1, ::1 and the host, made at the start.
+    #[arg(long)]
+    tls: bool,
+    /// Where to write the certificate that clients have to trust, as PEM.
+    #[arg(long, value_name = "PATH", requires = "tls")]
+    certificate_file: Option<PathBuf>,
+    /// A key that requests have to be signed with; may be repeated. Without one any signature will do.
+    #[arg(long = "verify", value_name = "ACCESS_KEY_ID:SECRET[:SESSION_TOKEN]")]
+    keys: Vec<String>,
+    /// How many connections there may be at once; further ones are closed.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: u32,
+    /// What is logged to stderr; at info there is a line per call.
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Warn)]
+    log: LogLevel,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Off => Self::OFF,
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -67,6 +108,18 @@ fn parse_stream(text: &str) -> Result<(String, u32), String> {
     }
 }
 
+/// Reads a key; not while the arguments are parsed, since what is wrong with those is shown, and this is a secret.
+fn parse_key(text: &str) -> Result<Credentials, &'static str> {
+    let mut parts = text.splitn(3, ':');
+    let (id, secret, token) = (parts.next(), parts.next(), parts.next());
+    match (id, secret) {
+        (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() && token != Some("") => {
+            Ok(Credentials::new(id, secret, token.map(str::to_owned), None, "command line"))
+        }
+        _ => Err("--verify takes ACCESS_KEY_ID:SECRET or ACCESS_KEY_ID:SECRET:SESSION_TOKEN"),
+    }
+}
+
 impl Serve {
     fn address(&self) -> String {
         let Self { host, port, .. } = self;
@@ -76,7 +129,7 @@ impl Serve {
         format!("{host}:{port}")
     }
 
-    fn builder(&self) -> FakeKinesisBuilder {
+    fn builder(&self) -> Result<FakeKinesisBuilder, &'static str> {
         let limits = match self.limits {
             LimitsChoice::Off => Limits::off(),
             LimitsChoice::Aws => Limits::aws(),
@@ -87,7 +140,18 @@ impl Serve {
             .latency(Duration::from_millis(self.latency_ms))
             .region(&self.region)
             .account(&self.account);
-        self.streams.iter().fold(builder, |builder, (name, shards)| builder.stream(name, *shards))
+        let builder = self.streams.iter().fold(builder, |builder, (name, shards)| builder.stream(name, *shards));
+        self.keys.iter().try_fold(builder, |builder, key| Ok(builder.verify_signatures(parse_key(key)?)))
+    }
+
+    async fn bind(&self, fake: &FakeKinesis) -> Result<Server, Box<dyn Error>> {
+        let builder = Server::builder(fake).max_connections(self.max_connections as usize);
+        let builder = if self.tls { builder.tls() } else { builder };
+        let server = builder.bind(self.address()).await?;
+        if let (Some(path), Some(pem)) = (&self.certificate_file, server.certificate_pem()) {
+            write_certificate(path, pem)?;
+        }
+        Ok(server)
     }
 }
 
@@ -110,11 +174,16 @@ async fn main() -> ExitCode {
     }
 }
 
+fn write_certificate(path: &Path, pem: &str) -> Result<(), String> {
+    std::fs::write(path, pem).map_err(|error| format!("cannot write the certificate to {}: {error}", path.display()))
+}
+
 async fn serve(arguments: &Serve) -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_max_level(arguments.log).with_writer(std::io::stderr).with_ansi(false).init();
     // The handlers stand before the address is printed: whoever reads it may send a signal at once.
     let stop = stop_signal()?;
-    let fake = arguments.builder().try_build()?;
-    let server = Server::bind(&fake, arguments.address()).await?;
+    let fake = arguments.builder()?.try_build()?;
+    let server = arguments.bind(&fake).await?;
     writeln!(std::io::stdout(), "listening on {}", server.url())?;
     server.run(stop).await;
     Ok(())

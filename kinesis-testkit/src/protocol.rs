@@ -1,17 +1,21 @@
-//! The JSON 1.1 protocol: bytes in, an engine call, bytes out.
+//! The protocols JSON 1.1 and CBOR 1.1: bytes in, an engine call, bytes out.
 
 mod apply;
 mod authentication;
+mod cbor;
 mod constraints;
 mod errors;
+mod format;
 mod input;
 mod json;
 mod model;
 mod request;
+mod sigv4;
 mod text;
 mod types;
 
 pub(crate) use apply::{Reply, apply};
 pub(crate) use authentication::Signature;
-pub(crate) use errors::error_body;
+pub(crate) use format::Format;
 pub(crate) use request::{Call, Request};
+pub(crate) use sigv4::{AccessKeys, Wire};

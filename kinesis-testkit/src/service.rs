@@ -10,14 +10,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use clock::JumpingClock;
 use deferred::{DeferredCalls, StateCell};
 use kinesis_core::{RandomStream, Randomness, SharedClock, StreamName};
+use tokio::time::Instant;
 
 use crate::engine::{Engine, Place, PutEntry, ServiceError};
 use crate::faults::{BodyShape, CallFacts, FaultRules, Strike};
 use crate::journal::{CallName, CallOutcome, Counters, Delivery, Journal, JournalCall, JournalRecord, RequestId};
-use crate::protocol::{Call, Reply, Request, Signature, apply, error_body};
+use crate::protocol::{AccessKeys, Call, Format, Reply, Request, Signature, apply};
 
 /// What goes back to the caller.
 #[derive(Debug)]
@@ -33,7 +35,8 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct HttpReply {
     pub(crate) status: u16,
-    pub(crate) body: String,
+    pub(crate) format: Format,
+    pub(crate) body: Bytes,
     pub(crate) request_id: String,
     pub(crate) served_at: SystemTime,
     pub(crate) shape: BodyShape,
@@ -163,7 +166,7 @@ impl State {
             id: admitted.id,
             request: admitted.request,
             request_id: admitted.request_id,
-            operation: call.operation.map_or_else(|| CallName::Unknown(call.name.as_str().into()), CallName::Known),
+            operation: call.call_name(),
             stream: admitted.stream.clone(),
             at: now,
             outcome,
@@ -215,6 +218,8 @@ pub(crate) struct Service {
     jumping: Arc<JumpingClock>,
     /// How long a call takes on its way: half of it before it is applied, half after.
     pub(crate) latency: Duration,
+    /// The keys that calls over a network have to be signed with; none where any will do.
+    keys: AccessKeys,
 }
 
 impl fmt::Debug for Service {
@@ -225,11 +230,11 @@ impl fmt::Debug for Service {
 }
 
 impl Service {
-    pub(crate) fn new(home: Place, mut state: State, clock: SharedClock, latency: Duration) -> Self {
+    pub(crate) fn new(home: Place, mut state: State, clock: SharedClock, latency: Duration, keys: AccessKeys) -> Self {
         let jumping = JumpingClock::new(clock);
         state.clock = Some(Arc::clone(&jumping));
         let clock: SharedClock = Arc::<JumpingClock>::clone(&jumping);
-        Self { home, state: StateCell::new(state, Arc::clone(&clock)), clock, jumping, latency }
+        Self { home, state: StateCell::new(state, Arc::clone(&clock)), clock, jumping, latency, keys }
     }
 
     /// Sets the service's clock forward.
@@ -238,8 +243,21 @@ impl Service {
     }
 
     /// Reads a call as it came in.
-    pub(crate) fn read(&self, target: &str, body: &[u8], signature: Signature<'_>) -> Call {
-        Call::parse(target, body, signature.caller(&self.home), &self.home)
+    pub(crate) fn read(&self, target: &str, format: Format, body: &[u8], signature: Signature<'_>) -> Call {
+        let caller = signature.caller(&self.home).and_then(|place| self.verify(&signature).map(|()| place));
+        Call::parse(target, format, body, caller, &self.home)
+    }
+
+    fn verify(&self, signature: &Signature<'_>) -> Result<(), ServiceError> {
+        match &signature.wire {
+            Some(wire) if !self.keys.is_empty() => self.keys.verify(wire, self.clock.now()),
+            _ => Ok(()),
+        }
+    }
+
+    /// An id for an answer to what is no call.
+    pub(crate) fn request_id(&self) -> RequestId {
+        RequestId::draw(&mut self.state.lock().request_ids)
     }
 
     /// Answers a call with a reply that arrives whole, or does not arrive.
@@ -253,6 +271,8 @@ impl Service {
     ///
     /// Cancel safety: a cancelled call may have been applied, as with the real service.
     pub(crate) async fn answer_signed(&self, call: Call, signed_at: Option<SystemTime>) -> Answer {
+        let mut line = LogLine::begin(&call);
+        let format = call.format;
         let mut admitted = self.state.lock().admit(&call, self.clock.now());
         admitted.signed_at = signed_at;
         let delay = (self.latency / 2).saturating_add(admitted.strike.delay);
@@ -264,14 +284,48 @@ impl Service {
         pause(self.latency - self.latency / 2).await;
         let (result, served_at) = match carried_out {
             Ok(result) => result,
-            Err(answer) => return answer,
+            Err(answer) => {
+                line.write(&admitted, None);
+                return answer;
+            }
         };
         let (status, body) = match result {
-            Ok(reply) => (200, reply.to_json()),
-            Err(error) => (error.status(), error_body(&error)),
+            Ok(reply) => (200, format.reply(&reply)),
+            Err(error) => {
+                let body = format.error(&error);
+                line.code = Some(error.code().to_owned());
+                (error.status(), body)
+            }
         };
+        line.write(&admitted, Some(status));
         let (request_id, shape) = (admitted.request_id.to_string(), admitted.strike.body_shape());
-        Answer::Reply(HttpReply { status, body, request_id, served_at, shape })
+        Answer::Reply(HttpReply { status, format, body, request_id, served_at, shape })
+    }
+}
+
+/// What is logged of a call, in one line.
+struct LogLine {
+    operation: CallName,
+    begun: Instant,
+    code: Option<String>,
+}
+
+impl LogLine {
+    fn begin(call: &Call) -> Self {
+        Self { operation: call.call_name(), begun: Instant::now(), code: None }
+    }
+
+    /// Writes the line; there is no status where a fault keeps the answer back.
+    fn write(&self, admitted: &Admitted, status: Option<u16>) {
+        tracing::info!(
+            operation = self.operation.as_str(),
+            stream = admitted.stream.as_ref().map(StreamName::as_str),
+            status,
+            code = self.code.as_deref(),
+            duration_ms = self.begun.elapsed().as_micros() as f64 / 1000.0,
+            request_id = %admitted.request_id,
+            "call"
+        );
     }
 }
 

@@ -1,7 +1,11 @@
 //! The ways to the service.
 
 mod body;
+mod connection;
+mod headers;
 pub(crate) mod in_process;
+mod respond;
 mod server;
+mod tls;
 
-pub use server::{BindError, Server};
+pub use server::{BindError, Server, ServerBuilder};

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::Credentials;
 use kinesis_core::{Randomness, SharedClock, StreamArn, StreamName, SystemClock, TokioClock, from_unix_millis};
 use thiserror::Error;
 
 use super::FakeKinesis;
 use crate::engine::{Account, Delays, Engine, Limits, Place, ServiceError, Settings, StreamOptions};
+use crate::protocol::AccessKeys;
 use crate::service::{Service, State};
 
 /// Where virtual time begins: 2026-01-01T00:00:00Z.
@@ -25,6 +27,7 @@ pub struct FakeKinesisBuilder {
     seed: u64,
     region: String,
     account: String,
+    keys: AccessKeys,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +73,7 @@ impl Default for FakeKinesisBuilder {
             seed: 0,
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
+            keys: AccessKeys::default(),
         }
     }
 }
@@ -163,6 +167,17 @@ impl FakeKinesisBuilder {
         self
     }
 
+    /// Adds a key that calls have to be signed with; where there is none, which is the default, any signature will do.
+    ///
+    /// Signature Version 4, its scope, its date (at most five minutes off), the session token and the expiry of the
+    /// credentials are verified, and refusals are in the service's words. Calls over a [`Server`](crate::Server) are
+    /// meant: the clients of [`FakeKinesis::client`] and [`FakeKinesis::http_client`] are in the same process, and need
+    /// no key.
+    pub fn verify_signatures(mut self, credentials: Credentials) -> Self {
+        self.keys.add(credentials);
+        self
+    }
+
     /// Sets the fake up.
     ///
     /// # Panics
@@ -192,7 +207,7 @@ impl FakeKinesisBuilder {
                 .map_err(|source| BuildError::Stream { name, source })?;
         }
         let state = State::new(engine, self.journal, &Randomness::from_seed(self.seed));
-        let service = Arc::new(Service::new(place.clone(), state, clock, self.latency));
+        let service = Arc::new(Service::new(place.clone(), state, clock, self.latency, self.keys));
         Ok(FakeKinesis { service, place })
     }
 }

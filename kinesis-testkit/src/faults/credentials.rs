@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 /// A provider of credentials for tests (F13).
 ///
 /// Without more it is quick, never fails, and gives the same keys for good. Clones are handles on one provider. The
-/// fake checks no signatures, so that any keys do; the n-th pair that was made has the key id `AKIDFAKE` and n in eight
+/// fake verifies no signatures in the same process, so that any keys do; the n-th pair that was made has the key id `AKIDFAKE` and n in eight
 /// digits.
 #[derive(Clone)]
 pub struct FakeCredentials(Arc<Inner>);

@@ -52,7 +52,7 @@ pub(crate) fn refuse_signature(signed_at: SystemTime, clock: SystemTime) -> Opti
 }
 
 /// A date as `X-Amz-Date` has it: `20151120T200815Z`.
-fn amazon_date(time: SystemTime) -> String {
+pub(crate) fn amazon_date(time: SystemTime) -> String {
     let secs = i64::try_from(kinesis_core::unix_millis(time) / 1000).unwrap_or(i64::MAX);
     DateTime::from_secs(secs).fmt(Format::DateTime).unwrap_or_default().replace(['-', ':'], "")
 }

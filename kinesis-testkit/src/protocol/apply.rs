@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use kinesis_core::{StreamName, from_unix_millis};
+use serde_json::Value;
 
 use super::json;
 use super::request::Request;
@@ -17,22 +18,21 @@ pub(crate) enum Reply {
     Put(StoredAt),
     PutAll(Vec<PutOutcome>),
     Records(GetRecordsReply),
-    /// The body as it goes out.
-    Body(String),
+    /// The members of any other reply; fractions are times.
+    Body(Value),
+    /// A reply without a body.
+    Empty,
 }
 
 impl Reply {
-    const fn empty() -> Self {
-        Self::Body(String::new())
-    }
-
     /// Writes the reply as the body of an answer.
-    pub(crate) fn to_json(&self) -> String {
+    pub(super) fn to_json(&self) -> String {
         match self {
             Self::Put(stored) => json::put_record(stored),
             Self::PutAll(outcomes) => json::put_records(outcomes),
             Self::Records(reply) => json::records(reply),
-            Self::Body(body) => body.clone(),
+            Self::Body(tree) => tree.to_string(),
+            Self::Empty => String::new(),
         }
     }
 
@@ -147,7 +147,7 @@ fn no_fan_out() -> ServiceError {
 }
 
 fn resources(account: &mut Account, now: SystemTime, request: &Request) -> Result<Reply, ServiceError> {
-    let done = |()| Reply::empty();
+    let done = |()| Reply::Empty;
     match request {
         Request::AddTags { resource, tags } => account.add_tags(now, resource, tags).map(done),
         Request::RemoveTags { resource, keys } => account.remove_tags(now, resource, keys).map(done),
@@ -176,7 +176,7 @@ fn consumers(account: &mut Account, now: SystemTime, request: &Request) -> Resul
             let consumer = account.describe_consumer(now, consumer)?;
             Ok(Reply::Body(json::consumer_description(&consumer)))
         }
-        Request::DeregisterConsumer(consumer) => account.deregister_consumer(now, consumer).map(|()| Reply::empty()),
+        Request::DeregisterConsumer(consumer) => account.deregister_consumer(now, consumer).map(|()| Reply::Empty),
         Request::ListConsumers { stream, created_millis, next_token, limit } => {
             require_creation(account, now, stream, *created_millis)?;
             let page = match next_token {
@@ -206,22 +206,20 @@ fn change_setting(
             Reply::Body(json::monitoring(&before, &(&before.settings.metrics - metrics)))
         }
         SettingChange::WarmThroughput(target) => Reply::Body(json::warm_throughput(&before, *target)),
-        _ => Reply::empty(),
+        _ => Reply::Empty,
     })
 }
 
 fn streams(account: &mut Account, now: SystemTime, request: &Request) -> Result<Reply, ServiceError> {
-    let done = |()| Reply::empty();
+    let done = |()| Reply::Empty;
     match request {
         Request::CreateStream { name, options } => account.create_stream(now, name, options).map(done),
         Request::DeleteStream { stream, with_consumers } => {
             account.delete_stream(now, stream, *with_consumers).map(done)
         }
-        Request::SplitShard { stream, shard, at } => {
-            account.split(now, stream, shard, Some(at)).map(|_| Reply::empty())
-        }
+        Request::SplitShard { stream, shard, at } => account.split(now, stream, shard, Some(at)).map(|_| Reply::Empty),
         Request::MergeShards { stream, shard, adjacent } => {
-            account.merge(now, stream, shard, adjacent).map(|_| Reply::empty())
+            account.merge(now, stream, shard, adjacent).map(|_| Reply::Empty)
         }
         Request::UpdateShardCount { stream, target } => {
             let view = account.describe(now, stream)?;

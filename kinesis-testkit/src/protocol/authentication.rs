@@ -1,9 +1,10 @@
-//! Who calls: the presence and form of a signature, in the service's words; no signature is verified.
+//! Who calls: the presence and form of a signature, in the service's words.
 //!
 //! Order and words as kinesalite recorded them (`index.js`).
 
 use std::borrow::Cow;
 
+use super::sigv4::Wire;
 use crate::engine::{Place, ServiceError};
 
 /// A request in what its signature needs of it.
@@ -15,6 +16,8 @@ pub(crate) struct Signature<'a> {
     pub(crate) dated: bool,
     /// What stands behind the question mark of the URL.
     pub(crate) query: Option<&'a str>,
+    /// What was signed, where it came over a network.
+    pub(crate) wire: Option<Wire<'a>>,
 }
 
 const QUERY_PARAMETERS: [&str; 5] =
@@ -66,12 +69,12 @@ fn of_query(query: &str, home: &Place) -> Result<Place, ServiceError> {
     Ok(place(&credential, home))
 }
 
-fn refusal(code: &'static str, message: impl Into<String>) -> ServiceError {
+pub(super) fn refusal(code: &'static str, message: impl Into<String>) -> ServiceError {
     ServiceError::new(code, message, 400)
 }
 
 /// The value of `name=value` behind the algorithm of an `Authorization` header.
-fn authorization_part<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn authorization_part<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let (_, parts) = header.split_once(' ')?;
     let parts = parts.split([',', ' ']).filter_map(|part| part.trim().split_once('='));
     parts.filter(|(_, value)| !value.is_empty()).find(|(key, _)| *key == name).map(|(_, value)| value)
@@ -112,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_signature_names_account_and_region() {
-        let signed = |authorization| Signature { authorization: Some(authorization), dated: true, query: None };
+        let signed =
+            |authorization| Signature { authorization: Some(authorization), dated: true, query: None, wire: None };
         assert_eq!(signed(HEADER).caller(&home()), Ok(Place::new("000000000007", "eu-west-1")));
         let other_key = HEADER.replace("000000000007", "AKIDEXAMPLE");
         assert_eq!(signed(&other_key).caller(&home()), Ok(Place::new("123456789012", "eu-west-1")));
@@ -141,7 +145,7 @@ mod tests {
             "AWS query-string parameters must include 'X-Amz-Credential'. AWS query-string parameters must include \
              'X-Amz-SignedHeaders'. Re-examine the query-string parameters."
         );
-        let both = Signature { authorization: Some(HEADER), dated: true, query };
+        let both = Signature { authorization: Some(HEADER), dated: true, query, wire: None };
         assert_eq!(refused(both).0, "InvalidSignatureException");
     }
 }

@@ -1,6 +1,6 @@
 //! Refusals that belong to the protocol, and how any refusal looks on the wire.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::engine::ServiceError;
 
@@ -14,12 +14,12 @@ impl ServiceError {
     }
 }
 
-/// The body of an error reply; it has no message where the service gives none.
-pub(crate) fn error_body(error: &ServiceError) -> String {
+/// The members of an error reply; it has no message where the service gives none.
+pub(super) fn error_tree(error: &ServiceError) -> Value {
     if error.message().is_empty() {
-        return json!({ "__type": error.code() }).to_string();
+        return json!({ "__type": error.code() });
     }
     // Of what cannot be read the service writes the member with a capital (recorded in kinesalite).
     let member = if error.code() == "SerializationException" { "Message" } else { "message" };
-    json!({ "__type": error.code(), member: error.message() }).to_string()
+    json!({ "__type": error.code(), member: error.message() })
 }

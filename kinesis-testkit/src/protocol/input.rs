@@ -6,6 +6,7 @@ use kinesis_core::{StreamArn, StreamName};
 use serde_json::{Map, Value};
 
 use super::constraints::{self, integer};
+use super::format::Format;
 use super::model::Model;
 use super::types;
 use crate::engine::{ServiceError, StreamRef};
@@ -17,8 +18,8 @@ pub(super) struct Input(Map<String, Value>);
 
 impl Input {
     /// Reads and checks the body of a call.
-    pub(super) fn read(operation: Operation, body: &[u8]) -> Result<Self, ServiceError> {
-        let value = parse(body)?;
+    pub(super) fn read(operation: Operation, format: Format, body: &[u8]) -> Result<Self, ServiceError> {
+        let value = tree(operation, format, body)?;
         check(operation, &value)?;
         match value {
             Value::Object(members) => Ok(Self(members)),
@@ -90,6 +91,12 @@ impl Input {
 /// Reads JSON; what is none is refused without a message.
 pub(super) fn parse(body: &[u8]) -> Result<Value, ServiceError> {
     serde_json::from_slice(body).map_err(|_| ServiceError::serialization(""))
+}
+
+/// Reads the input of an operation.
+pub(super) fn tree(operation: Operation, format: Format, body: &[u8]) -> Result<Value, ServiceError> {
+    let model = Model::get();
+    format.tree(model, model.input(operation), body)
 }
 
 /// Checks types first, then constraints, as the service does.

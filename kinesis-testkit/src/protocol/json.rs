@@ -1,4 +1,4 @@
-//! Replies as JSON.
+//! Replies as trees, and the large ones as JSON.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -27,7 +27,7 @@ fn mode(view: &StreamView) -> Value {
     json!({ "StreamMode": view.settings.mode.as_str() })
 }
 
-fn encryption(encrypted: bool) -> &'static str {
+pub(super) const fn encryption(encrypted: bool) -> &'static str {
     if encrypted { "KMS" } else { "NONE" }
 }
 
@@ -55,14 +55,14 @@ fn description(view: &StreamView) -> Map<String, Value> {
     members
 }
 
-pub(super) fn stream_description(view: &StreamView, shards: &[Shard], more: bool) -> String {
+pub(super) fn stream_description(view: &StreamView, shards: &[Shard], more: bool) -> Value {
     let mut members = description(view);
     members.insert("Shards".to_owned(), shards.iter().map(shard).collect());
     members.insert("HasMoreShards".to_owned(), json!(more));
-    json!({ "StreamDescription": members }).to_string()
+    json!({ "StreamDescription": members })
 }
 
-pub(super) fn stream_summary(view: &StreamView) -> String {
+pub(super) fn stream_summary(view: &StreamView) -> Value {
     let mut members = description(view);
     members.insert("OpenShardCount".to_owned(), json!(view.open_shards));
     members.insert("ConsumerCount".to_owned(), json!(view.consumers));
@@ -76,10 +76,10 @@ pub(super) fn stream_summary(view: &StreamView) -> String {
         let warm = json!({ "TargetMiBps": warm.target_mibps, "CurrentMiBps": warm.current_mibps });
         members.insert("WarmThroughput".to_owned(), warm);
     }
-    json!({ "StreamDescriptionSummary": members }).to_string()
+    json!({ "StreamDescriptionSummary": members })
 }
 
-pub(super) fn streams(views: &[StreamView], next_token: Option<&str>) -> String {
+pub(super) fn streams(views: &[StreamView], next_token: Option<&str>) -> Value {
     let names: Vec<&str> = views.iter().map(|view| view.arn.name().as_str()).collect();
     let summaries: Vec<Value> = views
         .iter()
@@ -101,7 +101,7 @@ pub(super) fn streams(views: &[StreamView], next_token: Option<&str>) -> String 
     if let Some(token) = next_token {
         reply["NextToken"] = json!(token);
     }
-    reply.to_string()
+    reply
 }
 
 fn hash_key_range(range: &HashKeyRange) -> Value {
@@ -130,16 +130,16 @@ fn shard(shard: &Shard) -> Value {
     value
 }
 
-pub(super) fn shards(page: &ShardPage) -> String {
+pub(super) fn shards(page: &ShardPage) -> Value {
     let mut reply = json!({ "Shards": page.shards.iter().map(shard).collect::<Value>() });
     if let Some(token) = &page.next_token {
         reply["NextToken"] = json!(token);
     }
-    reply.to_string()
+    reply
 }
 
-pub(super) fn iterator(iterator: &str) -> String {
-    json!({ "ShardIterator": iterator }).to_string()
+pub(super) fn iterator(iterator: &str) -> Value {
+    json!({ "ShardIterator": iterator })
 }
 
 pub(super) fn put_record(stored: &StoredAt) -> String {
@@ -211,21 +211,22 @@ pub(super) fn records(reply: &GetRecordsReply) -> String {
         put_quoted(&mut out, iterator);
     }
     if !reply.child_shards.is_empty() {
-        let children: Value = reply
-            .child_shards
-            .iter()
-            .map(|child| {
-                json!({
-                    "ShardId": child.id.as_str(),
-                    "ParentShards": child.parents.iter().map(AsRef::<str>::as_ref).collect::<Vec<_>>(),
-                    "HashKeyRange": hash_key_range(&child.range),
-                })
-            })
-            .collect();
-        put(&mut out, format_args!(",\"ChildShards\":{children}"));
+        put(&mut out, format_args!(",\"ChildShards\":{}", child_shards(reply)));
     }
     out.push('}');
     out
+}
+
+/// The shards that follow the shard that a reply ends.
+pub(super) fn child_shards(reply: &GetRecordsReply) -> Value {
+    let children = reply.child_shards.iter().map(|child| {
+        json!({
+            "ShardId": child.id.as_str(),
+            "ParentShards": child.parents.iter().map(AsRef::<str>::as_ref).collect::<Vec<_>>(),
+            "HashKeyRange": hash_key_range(&child.range),
+        })
+    });
+    children.collect()
 }
 
 fn put_record_read(out: &mut String, record: &ReadRecord) {
@@ -250,21 +251,21 @@ fn put_record_read(out: &mut String, record: &ReadRecord) {
     out.push_str(if record.encrypted { "\",\"EncryptionType\":\"KMS\"}" } else { "\"}" });
 }
 
-pub(super) fn tags(page: &TagPage, paged: bool) -> String {
+pub(super) fn tags(page: &TagPage, paged: bool) -> Value {
     let tags: Value = page.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
     let mut reply = json!({ "Tags": tags });
     if paged {
         reply["HasMoreTags"] = json!(page.more);
     }
-    reply.to_string()
+    reply
 }
 
-pub(super) fn policy(policy: &str) -> String {
-    json!({ "Policy": policy }).to_string()
+pub(super) fn policy(policy: &str) -> Value {
+    json!({ "Policy": policy })
 }
 
-pub(super) fn empty_list(member: &str) -> String {
-    json!({ member: [] }).to_string()
+pub(super) fn empty_list(member: &str) -> Value {
+    json!({ member: [] })
 }
 
 fn consumer(consumer: &ConsumerView) -> Value {
@@ -276,36 +277,35 @@ fn consumer(consumer: &ConsumerView) -> Value {
     })
 }
 
-pub(super) fn registered(view: &ConsumerView) -> String {
-    json!({ "Consumer": consumer(view) }).to_string()
+pub(super) fn registered(view: &ConsumerView) -> Value {
+    json!({ "Consumer": consumer(view) })
 }
 
-pub(super) fn consumer_description(view: &ConsumerView) -> String {
+pub(super) fn consumer_description(view: &ConsumerView) -> Value {
     let mut description = consumer(view);
     description["StreamARN"] = json!(view.arn.stream.to_string());
-    json!({ "ConsumerDescription": description }).to_string()
+    json!({ "ConsumerDescription": description })
 }
 
-pub(super) fn consumers(page: &ConsumerPage) -> String {
+pub(super) fn consumers(page: &ConsumerPage) -> Value {
     let mut reply = json!({ "Consumers": page.consumers.iter().map(consumer).collect::<Value>() });
     if let Some(token) = &page.next_token {
         reply["NextToken"] = json!(token);
     }
-    reply.to_string()
+    reply
 }
 
 /// What both operations of enhanced monitoring say, where `desired` comes to hold.
-pub(super) fn monitoring(before: &StreamView, desired: &BTreeSet<Metric>) -> String {
+pub(super) fn monitoring(before: &StreamView, desired: &BTreeSet<Metric>) -> Value {
     json!({
         "StreamName": before.arn.name().as_str(),
         "StreamARN": before.arn.to_string(),
         "CurrentShardLevelMetrics": metrics(&before.settings.metrics),
         "DesiredShardLevelMetrics": metrics(desired),
     })
-    .to_string()
 }
 
-pub(super) fn warm_throughput(before: &StreamView, target_mibps: u32) -> String {
+pub(super) fn warm_throughput(before: &StreamView, target_mibps: u32) -> Value {
     json!({
         "StreamName": before.arn.name().as_str(),
         "StreamARN": before.arn.to_string(),
@@ -314,20 +314,18 @@ pub(super) fn warm_throughput(before: &StreamView, target_mibps: u32) -> String 
             "CurrentMiBps": before.settings.warm.map_or(0, |warm| warm.current_mibps),
         },
     })
-    .to_string()
 }
 
-pub(super) fn shard_count(view: &StreamView, reply: &ScaleReply) -> String {
+pub(super) fn shard_count(view: &StreamView, reply: &ScaleReply) -> Value {
     json!({
         "StreamName": view.arn.name().as_str(),
         "StreamARN": view.arn.to_string(),
         "CurrentShardCount": reply.current,
         "TargetShardCount": reply.target,
     })
-    .to_string()
 }
 
-pub(super) fn limits(limits: &AccountLimits) -> String {
+pub(super) fn limits(limits: &AccountLimits) -> Value {
     json!({
         "ShardLimit": limits.shard_limit,
         "OpenShardCount": limits.open_shards,
@@ -336,10 +334,9 @@ pub(super) fn limits(limits: &AccountLimits) -> String {
         "ChannelCount": 0,
         "ChannelCountLimit": 0,
     })
-    .to_string()
 }
 
-pub(super) fn account_settings(commitment: &Commitment) -> String {
+pub(super) fn account_settings(commitment: &Commitment) -> Value {
     let mut settings = json!({ "Status": commitment.status });
     let times = [
         ("StartedAt", commitment.started_millis),
@@ -351,5 +348,5 @@ pub(super) fn account_settings(commitment: &Commitment) -> String {
             settings[name] = json!(millis_as_seconds(millis));
         }
     }
-    json!({ "MinimumThroughputBillingCommitment": settings }).to_string()
+    json!({ "MinimumThroughputBillingCommitment": settings })
 }

@@ -10,11 +10,15 @@ use std::sync::Arc;
 
 use kinesis_core::StreamName;
 
-use super::input::{self, Input};
+pub(super) use put::{Data, Entries, Entry, PutRecord, PutRecords, Text};
+
+use super::format::Format;
+use super::input::Input;
 use crate::engine::{
     ConsumerRef, IteratorType, Metric, Place, PutEntry, ResourceRef, ServiceError, SettingChange, ShardFilter,
     StreamOptions, StreamRef,
 };
+use crate::journal::CallName;
 use crate::operation::Operation;
 
 /// A request that satisfies the constraints of the service model.
@@ -203,6 +207,8 @@ impl Request {
 pub(crate) struct Call {
     pub(crate) operation: Option<Operation>,
     pub(crate) name: String,
+    /// How it was written, and how it is answered.
+    pub(crate) format: Format,
     /// The account and region whose resources it is about.
     pub(crate) place: Place,
     /// The same, where it is not home.
@@ -211,38 +217,44 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// The operation's name, as the caller wrote it where it is none of the API's.
+    pub(crate) fn call_name(&self) -> CallName {
+        self.operation.map_or_else(|| CallName::Unknown(self.name.as_str().into()), CallName::Known)
+    }
+
     /// Reads a call of its `X-Amz-Target` and its body; `caller` is who signed it, or what is wrong with that.
     ///
     /// In the service's order: the body's syntax, the operation, the signature, types, constraints.
-    pub(crate) fn parse(target: &str, body: &[u8], caller: Result<Place, ServiceError>, home: &Place) -> Self {
+    pub(crate) fn parse(
+        target: &str,
+        format: Format,
+        body: &[u8],
+        caller: Result<Place, ServiceError>,
+        home: &Place,
+    ) -> Self {
         let operation = Operation::of_target(target);
         let place = caller.as_ref().map_or_else(|_| home.clone(), Clone::clone);
         let request = match (operation, caller) {
             (None, _) if body.is_empty() => Err(ServiceError::unknown_operation()),
-            (None, _) => readable(body).and_then(|()| Err(ServiceError::unknown_operation())),
-            (Some(_), Err(refusal)) => readable(body).and_then(|()| Err(refusal)),
-            (Some(operation), Ok(_)) => parse(operation, body),
+            (None, _) => format.readable(body).and_then(|()| Err(ServiceError::unknown_operation())),
+            (Some(_), Err(refusal)) => format.readable(body).and_then(|()| Err(refusal)),
+            (Some(operation), Ok(_)) => parse(operation, format, body),
         };
         let place = request.as_ref().map_or_else(|_| place.clone(), |request| request.place(&place));
         let name = target.rsplit('.').next().unwrap_or_default().to_owned();
         let elsewhere = (place != *home).then(|| Arc::new(place.clone()));
-        Self { operation, name, place, elsewhere, request }
+        Self { operation, name, format, place, elsewhere, request }
     }
 }
 
-/// Refuses a body that is no JSON object.
-fn readable(body: &[u8]) -> Result<(), ServiceError> {
-    if input::parse(body)?.is_object() { Ok(()) } else { Err(ServiceError::serialization("")) }
-}
-
-fn parse(operation: Operation, body: &[u8]) -> Result<Request, ServiceError> {
+fn parse(operation: Operation, format: Format, body: &[u8]) -> Result<Request, ServiceError> {
     // Records are read without a copy.
     match operation {
-        Operation::PutRecord => return put::put_record(body),
-        Operation::PutRecords => return put::put_records(body),
+        Operation::PutRecord => return put::put_record(format, body),
+        Operation::PutRecords => return put::put_records(format, body),
         _ => {}
     }
-    let input = Input::read(operation, body)?;
+    let input = Input::read(operation, format, body)?;
     match operation {
         Operation::GetRecords => reading::get_records(&input),
         Operation::GetShardIterator => reading::get_shard_iterator(&input),

@@ -51,6 +51,25 @@ fn mismatch(wanted: ShapeType, found: &Value) -> String {
         Value::Number(_) => "class com.amazon.coral.value.json.numbers.TruncatingBigNumber",
         _ => "class java.lang.String",
     };
+    not_converted(found, wanted)
+}
+
+/// What is said of bytes where the model wants no blob: CBOR has them, JSON has not.
+///
+/// Whether the service says this is not known; it is what it says of other types.
+pub(super) fn bytes_mismatch(wanted: ShapeType) -> String {
+    match wanted {
+        ShapeType::List | ShapeType::Map | ShapeType::Structure => mismatch(wanted, &Value::Bool(true)),
+        _ => not_converted("class java.nio.HeapByteBuffer", wanted),
+    }
+}
+
+/// What is said of a text where the model wants a blob: JSON takes it for base64, CBOR has bytes for that.
+pub(super) fn text_mismatch() -> String {
+    not_converted("class java.lang.String", ShapeType::Blob)
+}
+
+fn not_converted(found: &str, wanted: ShapeType) -> String {
     let wanted = match wanted {
         ShapeType::Blob => "a Blob",
         ShapeType::Boolean => "an Boolean",

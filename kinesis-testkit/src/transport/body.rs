@@ -57,12 +57,6 @@ impl ReplyBody {
     }
 }
 
-impl From<&'static str> for ReplyBody {
-    fn from(body: &'static str) -> Self {
-        Self::new(body, BodyShape::Whole)
-    }
-}
-
 impl Body for ReplyBody {
     type Data = Bytes;
     type Error = io::Error;

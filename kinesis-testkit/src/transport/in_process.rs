@@ -10,18 +10,13 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
-use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::date_time::Format;
-use kinesis_core::unix_millis;
 
 use super::body::ReplyBody;
+use super::headers::{extended_request_id, http_date};
 use crate::faults::{BodyShape, parse_amazon_date};
-use crate::protocol::Signature;
+use crate::protocol::{Format, Signature};
 use crate::service::{Answer, HttpReply, Service};
-
-/// The media type of the protocol.
-pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 /// Connects an SDK client with the service in the same process.
 #[derive(Clone, Debug)]
@@ -45,8 +40,10 @@ impl HttpConnector for InProcess {
                 authorization: header("authorization"),
                 dated: header("x-amz-date").or_else(|| header("date")).is_some(),
                 query: request.uri().split_once('?').map(|(_, query)| query),
+                wire: None,
             };
-            let call = service.read(header("x-amz-target").unwrap_or_default(), body, signature);
+            let format = header("content-type").and_then(Format::of_content_type).unwrap_or_default();
+            let call = service.read(header("x-amz-target").unwrap_or_default(), format, body, signature);
             let signed_at = header("x-amz-date").and_then(parse_amazon_date);
             drop(request);
             match service.answer_signed(call, signed_at).await {
@@ -76,7 +73,7 @@ pub(crate) fn stalls_before_body(reply: &HttpReply) -> bool {
 
 fn response(reply: HttpReply) -> Result<HttpResponse, ConnectorError> {
     let status = StatusCode::try_from(reply.status).map_err(|error| ConnectorError::user(error.into()))?;
-    let date = http_date(&reply);
+    let date = http_date(reply.served_at);
     let body = match reply.shape {
         // In memory, so that the SDK does not collect it once more.
         BodyShape::Whole => SdkBody::from(reply.body),
@@ -84,14 +81,9 @@ fn response(reply: HttpReply) -> Result<HttpResponse, ConnectorError> {
     };
     let mut response = HttpResponse::new(status, body);
     let headers = response.headers_mut();
-    headers.insert("content-type", CONTENT_TYPE);
+    headers.insert("content-type", reply.format.content_type());
+    headers.insert("x-amz-id-2", extended_request_id(&reply.request_id));
     headers.insert("x-amzn-requestid", reply.request_id);
     headers.insert("date", date);
     Ok(response)
-}
-
-/// When the reply was made, in whole seconds, as HTTP's `Date` has it.
-pub(crate) fn http_date(reply: &HttpReply) -> String {
-    let secs = i64::try_from(unix_millis(reply.served_at) / 1000).unwrap_or(i64::MAX);
-    DateTime::from_secs(secs).fmt(Format::HttpDate).unwrap_or_default()
 }

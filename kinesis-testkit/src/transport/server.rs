@@ -1,4 +1,4 @@
-//! The service over HTTP/1.1, for programs in other processes and languages.
+//! The service over HTTP, for programs in other processes and languages.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,40 +6,47 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE as CONTENT_TYPE_HEADER, DATE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::body::ReplyBody;
-use super::in_process::{CONTENT_TYPE, cut_before_body, http_date, stalls_before_body};
+use super::connection::connection;
+use super::respond::Responder;
+use super::tls::Tls;
 use crate::fake::FakeKinesis;
-use crate::faults::parse_amazon_date;
-use crate::protocol::Signature;
-use crate::service::{Answer, HttpReply, Service};
 
-/// The largest body that is read: 10 MiB of records are 14 MB of base64, and keys and JSON come on top.
-const MAX_BODY_BYTES: usize = 24 * 1024 * 1024;
 /// How long calls in flight may take to end when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// How long the server waits after a connection could not be accepted, for want of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const MAX_CONNECTIONS: usize = 1000;
+/// Longer than clients keep an idle connection of theirs for the next call, as a rule.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A fake that listens on a socket.
 ///
-/// It speaks the JSON 1.1 protocol over plain HTTP/1.1 and wants requests to be signed, but verifies no signature. `GET /health` answers when it is up.
+/// It speaks the protocols JSON 1.1 and CBOR 1.1 over HTTP/1.1 and HTTP/2, over TLS where that was asked for; HTTP/2
+/// without TLS needs no upgrade (prior knowledge), with TLS it is negotiated (ALPN). It wants requests to be signed, and
+/// verifies signatures where keys were [given](crate::FakeKinesisBuilder::verify_signatures). `GET /health` answers
+/// when it is up. A body has at most 24 MiB, and the bodies of all calls together have at most 512 MiB.
 #[derive(Debug)]
 pub struct Server {
-    service: Arc<Service>,
+    responder: Arc<Responder>,
     listener: TcpListener,
     local_addr: SocketAddr,
+    tls: Option<Tls>,
+    max_connections: usize,
+    read_timeout: Duration,
+}
+
+/// What a server is to be.
+#[derive(Clone, Debug)]
+pub struct ServerBuilder {
+    fake: FakeKinesis,
+    tls: bool,
+    max_connections: usize,
+    read_timeout: Duration,
 }
 
 /// An address that the server cannot listen on.
@@ -49,13 +56,81 @@ pub struct Server {
 pub struct BindError {
     /// The address that was asked for.
     pub address: String,
-    /// What the operating system says.
+    /// What the operating system says, or why there is no certificate for the host.
     #[source]
     pub source: io::Error,
 }
 
-impl Server {
+impl ServerBuilder {
+    /// Serves over TLS alone, with a certificate that is made now; by default there is no TLS.
+    ///
+    /// The certificate is for `localhost`, `127.0.0.1`, `::1` and the host that the server is bound to. Clients that
+    /// trust [`Server::certificate_pem`] accept it.
+    pub const fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// How many connections there may be at once, 1000 by default; further ones are closed as soon as they are accepted.
+    pub const fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// How long the server waits for a request: 120 seconds by default.
+    ///
+    /// So much time has the handshake of TLS, then what begins a connection, then the headers of each request, from the
+    /// end of the call before on: a connection over HTTP/1.1 that idles for longer is closed. So much time more has a
+    /// body to arrive as a whole; then the answer is status 408. Over HTTP/2 it is a client that answers no ping which is
+    /// closed.
+    pub const fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = timeout;
+        self
+    }
+
     /// Listens on an address; port 0 takes any that is free.
+    ///
+    /// Cancel safety: a cancelled call listens on nothing.
+    ///
+    /// # Errors
+    /// [`BindError`] where the address is in use, is not this machine's or may not be used, or where no certificate can
+    /// be made for its host; a retry can succeed once the address is free.
+    pub async fn bind(self, address: impl ToSocketAddrs + ToString) -> Result<Server, BindError> {
+        let text = address.to_string();
+        let listen = async {
+            let tls = self.tls.then(|| Tls::generate(host(&text))).transpose()?;
+            let listener = TcpListener::bind(address).await?;
+            let local_addr = listener.local_addr()?;
+            Ok((listener, local_addr, tls))
+        };
+        let (listener, local_addr, tls) = match listen.await {
+            Ok(listening) => listening,
+            Err(source) => return Err(BindError { address: text, source }),
+        };
+        Ok(Server {
+            responder: Arc::new(Responder::new(Arc::clone(&self.fake.service), self.read_timeout)),
+            listener,
+            local_addr,
+            tls,
+            max_connections: self.max_connections,
+            read_timeout: self.read_timeout,
+        })
+    }
+}
+
+/// The host of an address such as `[::1]:4567`.
+fn host(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+impl Server {
+    /// Begins a server of a fake; without more it has no TLS.
+    pub fn builder(fake: &FakeKinesis) -> ServerBuilder {
+        ServerBuilder { fake: fake.clone(), tls: false, max_connections: MAX_CONNECTIONS, read_timeout: READ_TIMEOUT }
+    }
+
+    /// Listens on an address without TLS, with the builder's other defaults; port 0 takes any that is free.
     ///
     /// Cancel safety: a cancelled call listens on nothing.
     ///
@@ -63,14 +138,7 @@ impl Server {
     /// [`BindError`] where the address is in use, is not this machine's or may not be used; a retry can succeed once
     /// the address is free.
     pub async fn bind(fake: &FakeKinesis, address: impl ToSocketAddrs + ToString) -> Result<Self, BindError> {
-        let text = address.to_string();
-        let listen = async {
-            let listener = TcpListener::bind(address).await?;
-            let local_addr = listener.local_addr()?;
-            Ok((listener, local_addr))
-        };
-        let (listener, local_addr) = listen.await.map_err(|source| BindError { address: text, source })?;
-        Ok(Self { service: Arc::clone(&fake.service), listener, local_addr })
+        Self::builder(fake).bind(address).await
     }
 
     /// The address that the server listens on.
@@ -80,7 +148,15 @@ impl Server {
 
     /// The endpoint URL for a client's configuration.
     pub fn url(&self) -> String {
-        format!("http://{}", self.local_addr)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.local_addr)
+    }
+
+    /// The certificate that clients have to trust, as PEM; none where there is no TLS.
+    ///
+    /// It is that of an authority which was made for this server and has signed nothing else; its key is gone.
+    pub fn certificate_pem(&self) -> Option<&str> {
+        self.tls.as_ref().map(Tls::certificate_pem)
     }
 
     /// Serves until `shutdown` is done; then calls in flight have one second to end.
@@ -90,14 +166,25 @@ impl Server {
         let (stop, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
+        let mut full = false;
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listener.accept() => match accepted {
+                    Ok(_) if connections.len() >= self.max_connections => {
+                        // Said once, until there is room again: clients try again at once.
+                        if !full {
+                            tracing::warn!(connections = connections.len(), "too many connections: further ones are closed");
+                        }
+                        full = true;
+                    }
                     Ok((stream, _)) => {
-                        connections.spawn(connection(Arc::clone(&self.service), stream, stopped.clone()));
+                        full = false;
+                        let acceptor = self.tls.as_ref().map(Tls::acceptor);
+                        let responder = Arc::clone(&self.responder);
+                        connections.spawn(connection(responder, stream, acceptor, self.read_timeout, stopped.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -115,109 +202,14 @@ impl Server {
     }
 }
 
-async fn connection(service: Arc<Service>, stream: TcpStream, mut stopped: watch::Receiver<()>) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps its delay");
-    }
-    let handler = service_fn(|request| respond(Arc::clone(&service), request));
-    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), handler));
-    let ended = tokio::select! {
-        biased;
-        ended = &mut connection => ended,
-        // The sender only ever goes away.
-        _ = stopped.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Answers a request; an error breaks the connection.
-async fn respond(service: Arc<Service>, request: Request<Incoming>) -> Result<Response<ReplyBody>, io::Error> {
-    if request.method() == Method::GET && request.uri().path() == "/health" {
-        return Ok(plain(StatusCode::OK, "application/json", "{\"status\":\"ok\"}"));
-    }
-    if let Some(refusal) = refuse_early(&request) {
-        return Ok(refusal);
-    }
-    let head = Head::of(&request);
-    let signed_at = parse_amazon_date(header(&request, "x-amz-date"));
-    let Ok(body) = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await else {
-        return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, CONTENT_TYPE, ""));
-    };
-    let signature =
-        Signature { authorization: head.authorization.as_deref(), dated: head.dated, query: head.query.as_deref() };
-    let call = service.read(&head.target, &body.to_bytes(), signature);
-    match service.answer_signed(call, signed_at).await {
-        Answer::Reply(reply) if cut_before_body(&reply) => {
-            Err(io::Error::new(io::ErrorKind::ConnectionReset, "no byte of the body to cut off"))
-        }
-        Answer::Reply(reply) if stalls_before_body(&reply) => std::future::pending().await,
-        Answer::Reply(reply) => Ok(response(reply)),
-        Answer::Broken(reason) => Err(io::Error::new(io::ErrorKind::ConnectionReset, reason)),
-        Answer::Silence => std::future::pending().await,
-    }
-}
-
-/// What is needed of a request once its body is read.
-struct Head {
-    target: String,
-    authorization: Option<String>,
-    dated: bool,
-    query: Option<String>,
-}
-
-impl Head {
-    fn of(request: &Request<Incoming>) -> Self {
-        let is_there = |name| request.headers().contains_key(name);
-        Self {
-            target: header(request, "x-amz-target").to_owned(),
-            authorization: is_there("authorization").then(|| header(request, "authorization").to_owned()),
-            dated: is_there("x-amz-date") || is_there("date"),
-            query: request.uri().query().map(str::to_owned),
+    #[test]
+    fn a_host_is_what_stands_before_the_port() {
+        for (address, expected) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:4567", "::1"), ("fake.test:1", "fake.test")] {
+            assert_eq!(host(address), expected);
         }
     }
-}
-
-fn header<'a>(request: &'a Request<Incoming>, name: &str) -> &'a str {
-    request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-/// What is no call of this protocol, answered as the service does (recorded in kinesalite, `index.js`).
-fn refuse_early(request: &Request<Incoming>) -> Option<Response<ReplyBody>> {
-    if request.method() != Method::POST || header(request, "x-amz-target").is_empty() {
-        let body = "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be \
-                    authorized</Message>\n</AccessDeniedException>\n";
-        return Some(plain(StatusCode::FORBIDDEN, "text/xml", body));
-    }
-    let content_type = header(request, "content-type").split(';').next().unwrap_or_default().trim();
-    if content_type != CONTENT_TYPE {
-        return Some(plain(StatusCode::NOT_FOUND, "text/xml", "<UnknownOperationException/>\n"));
-    }
-    None
-}
-
-fn plain(status: StatusCode, content_type: &'static str, body: &'static str) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(content_type));
-    response
-}
-
-fn response(reply: HttpReply) -> Response<ReplyBody> {
-    let date = http_date(&reply);
-    let mut response = Response::new(ReplyBody::new(reply.body, reply.shape));
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(CONTENT_TYPE));
-    if let Ok(id) = HeaderValue::try_from(reply.request_id) {
-        headers.insert("x-amzn-requestid", id);
-    }
-    if let Ok(date) = HeaderValue::try_from(date) {
-        headers.insert(DATE, date);
-    }
-    response
 }

@@ -1,6 +1,10 @@
 //! What a user of the fake sees, through the SDK's own client.
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
+mod cbor;
+#[cfg(test)]
 mod edges;
 #[cfg(test)]
 mod faults;
@@ -25,6 +29,8 @@ mod operations;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
+mod protocols;
+#[cfg(test)]
 mod quotas;
 #[cfg(test)]
 mod raw;
@@ -36,6 +42,10 @@ mod resharding;
 mod resources;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod serving;
+#[cfg(test)]
+mod signatures;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

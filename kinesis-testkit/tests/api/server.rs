@@ -1,6 +1,6 @@
 //! The fake over HTTP on loopback.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Operation, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
+use crate::serving;
 use crate::support::{SHARD_0, SHARD_1, STREAM, code, drain, entry, iterator, put_at, read};
 
 fn client(url: &str) -> Client {
@@ -131,7 +132,7 @@ async fn nonsense_is_answered_as_the_service_answers_it() {
         ("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_owned(), "403 Forbidden", "AccessDenied"),
         (post("", "{}"), "403 Forbidden", "Unable to determine service/operation name to be authorized"),
         (
-            post("x-amz-target: Kinesis_20131202.PutRecord\r\ncontent-type: application/x-amz-cbor-1.1\r\n", "{}"),
+            post("x-amz-target: Kinesis_20131202.PutRecord\r\ncontent-type: application/cbor\r\n", "{}"),
             "404 Not Found",
             "UnknownOperation",
         ),
@@ -178,7 +179,8 @@ struct Process(Child);
 impl Process {
     fn start(arguments: &[&str]) -> (Self, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis-testkit"));
-        let mut child = command.arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.arg("serve").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
@@ -220,6 +222,16 @@ fn the_command_refuses_nonsense_in_one_line_with_exit_code_2() {
         (&["serve", "--stream", "a b:1"], "`a b`"),
         (&["serve", "--limits", "some"], "off, aws"),
         (&["serve", "--port", port], "in use"),
+        (&["serve", "--certificate-file", "x.pem"], "--tls"),
+        (
+            &["serve", "--tls", "--certificate-file", "/no/such/directory/x.pem", "--port", "0"],
+            "/no/such/directory/x.pem",
+        ),
+        (&["serve", "--verify", "AKID"], "ACCESS_KEY_ID:SECRET"),
+        (&["serve", "--verify", ":the-secret"], "ACCESS_KEY_ID:SECRET"),
+        (&["serve", "--verify", "AKID:the-secret:"], "ACCESS_KEY_ID:SECRET"),
+        (&["serve", "--max-connections", "0"], "--max-connections"),
+        (&["serve", "--log", "loud"], "off, error, warn, info, debug, trace"),
     ];
     for (arguments, text) in cases {
         let output = Command::new(env!("CARGO_BIN_EXE_kinesis-testkit")).args(*arguments).output().unwrap();
@@ -227,6 +239,39 @@ fn the_command_refuses_nonsense_in_one_line_with_exit_code_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
         assert!(error.lines().count() == 1 && error.contains(text), "{arguments:?}: {error}");
         assert!(output.stdout.is_empty());
+        assert!(!error.contains("the-secret"), "{error}");
     }
     drop(process);
+}
+
+/// Everything at once: TLS, a certificate in a file, a key, and a line per call.
+#[tokio::test]
+async fn the_command_serves_over_tls_to_who_has_the_key_and_logs_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("certificate.pem");
+    let options =
+        ["--port", "0", "--stream", "orders:1", "--verify", "AKIDONE:one secret", "--verify", "ASIA:two:token"];
+    let tls = ["--tls", "--certificate-file", file.to_str().unwrap(), "--log", "info", "--max-connections", "10"];
+    let (mut process, url) = Process::start(&[options.as_slice(), &tls].concat());
+    assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+    let http = serving::https(&std::fs::read_to_string(file).unwrap());
+    let client = |id: &str, secret: &str, token: Option<&str>| {
+        serving::client(&url, Credentials::new(id, secret, token.map(str::to_owned), None, "test"), http.clone())
+    };
+    put_at(&client("AKIDONE", "one secret", None), 0, "x").await;
+    put_at(&client("ASIA", "two", Some("token")), 0, "x").await;
+    let stranger = client("AKIDONE", "a guess", None).list_shards().stream_name(STREAM).send().await;
+    assert_eq!(code(stranger), "InvalidSignatureException");
+    process.0.kill().unwrap();
+    let mut log = String::new();
+    process.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let calls: Vec<&str> = log.lines().filter(|line| line.contains("request_id=")).collect();
+    assert_eq!(calls.len(), 3, "{log}");
+    for part in ["INFO", "operation=\"PutRecord\"", "stream=\"orders\"", "status=200", "duration_ms="] {
+        assert!(calls[0].contains(part) && calls[1].contains(part), "{part}: {log}");
+    }
+    for part in ["operation=\"ListShards\"", "status=400", "code=\"InvalidSignatureException\""] {
+        assert!(calls[2].contains(part), "{part}: {log}");
+    }
+    assert!(!log.contains("secret"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! Requests that carry records: one copy from the request's base64 into the buffer that is stored.
+//! Requests that carry records: one copy from the request into the buffer that is stored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,9 @@ use serde_json::Value;
 use super::Request;
 use crate::engine::{PutEntry, RecordBody, ServiceError};
 use crate::operation::Operation;
+use crate::protocol::cbor;
 use crate::protocol::constraints::decoded_length;
+use crate::protocol::format::Format;
 use crate::protocol::input::{self, stream_ref};
 
 /// The most records of a request (API reference, PutRecords).
@@ -31,11 +33,43 @@ const MAX_KEY_CHARACTERS: usize = 256;
 /// Text that is borrowed from the request where it has no escapes, also inside of an `Option`.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(in crate::protocol) struct Text<'a>(#[serde(borrow)] pub(in crate::protocol) Cow<'a, str>);
 
 impl Text<'_> {
     fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The data of a record, as the format has it.
+#[derive(Debug)]
+pub(in crate::protocol) enum Data<'a> {
+    Base64(Text<'a>),
+    Bytes(Cow<'a, [u8]>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Text::deserialize(deserializer).map(Self::Base64)
+    }
+}
+
+impl Data<'_> {
+    fn decoded_length(&self) -> usize {
+        match self {
+            Self::Base64(text) => decoded_length(text.as_str()),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    fn append_to(&self, buffer: &mut Vec<u8>) -> Result<(), ServiceError> {
+        match self {
+            Self::Base64(text) => {
+                STANDARD.decode_vec(text.as_str(), buffer).map_err(|_| not_base64(text.as_str()))?;
+            }
+            Self::Bytes(bytes) => buffer.extend_from_slice(bytes),
+        }
+        Ok(())
     }
 }
 
@@ -65,7 +99,19 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 
 /// The entries of a request: no more are read than it may have, whatever it claims.
 #[derive(Debug, Default)]
-struct Entries<'a>(Vec<Entry<'a>>);
+pub(in crate::protocol) struct Entries<'a>(Vec<Entry<'a>>);
+
+impl<'a> Entries<'a> {
+    /// Adds an entry where there may be one more.
+    #[must_use]
+    pub(in crate::protocol) fn add(&mut self, entry: Entry<'a>) -> bool {
+        let fits = self.0.len() < MAX_ENTRIES;
+        if fits {
+            self.0.push(entry);
+        }
+        fits
+    }
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -83,82 +129,89 @@ impl<'de: 'a, 'a> Visitor<'de> for EntriesVisitor<'a> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
+        let mut entries = Entries::default();
         while let Some(Object(entry)) = list.next_element()? {
-            if entries.len() == MAX_ENTRIES {
+            if !entries.add(entry) {
                 return Err(A::Error::invalid_length(MAX_ENTRIES + 1, &self));
             }
-            entries.push(entry);
         }
-        Ok(Entries(entries))
+        Ok(entries)
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry<'a> {
+pub(in crate::protocol) struct Entry<'a> {
     #[serde(borrow)]
-    data: Option<Text<'a>>,
+    pub(in crate::protocol) data: Option<Data<'a>>,
     #[serde(borrow)]
-    partition_key: Option<Text<'a>>,
+    pub(in crate::protocol) partition_key: Option<Text<'a>>,
     #[serde(borrow)]
-    explicit_hash_key: Option<Text<'a>>,
+    pub(in crate::protocol) explicit_hash_key: Option<Text<'a>>,
 }
 
 /// What both operations say of their stream.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct PutRecords<'a> {
+pub(in crate::protocol) struct PutRecords<'a> {
     #[serde(borrow)]
-    records: Option<Entries<'a>>,
-    stream_name: Option<String>,
+    pub(in crate::protocol) records: Option<Entries<'a>>,
+    pub(in crate::protocol) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
-    stream_arn: Option<String>,
-    stream_id: Option<String>,
-    dry_run: Option<bool>,
+    pub(in crate::protocol) stream_arn: Option<String>,
+    pub(in crate::protocol) stream_id: Option<String>,
+    pub(in crate::protocol) dry_run: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct PutRecord<'a> {
+pub(in crate::protocol) struct PutRecord<'a> {
     #[serde(borrow)]
-    data: Option<Text<'a>>,
+    pub(in crate::protocol) data: Option<Data<'a>>,
     #[serde(borrow)]
-    partition_key: Option<Text<'a>>,
+    pub(in crate::protocol) partition_key: Option<Text<'a>>,
     #[serde(borrow)]
-    explicit_hash_key: Option<Text<'a>>,
-    sequence_number_for_ordering: Option<String>,
-    stream_name: Option<String>,
+    pub(in crate::protocol) explicit_hash_key: Option<Text<'a>>,
+    pub(in crate::protocol) sequence_number_for_ordering: Option<String>,
+    pub(in crate::protocol) stream_name: Option<String>,
     #[serde(rename = "StreamARN")]
-    stream_arn: Option<String>,
-    stream_id: Option<String>,
-    dry_run: Option<bool>,
+    pub(in crate::protocol) stream_arn: Option<String>,
+    pub(in crate::protocol) stream_id: Option<String>,
+    pub(in crate::protocol) dry_run: Option<bool>,
 }
 
-pub(super) fn put_records(body: &[u8]) -> Result<Request, ServiceError> {
+pub(super) fn put_records(format: Format, body: &[u8]) -> Result<Request, ServiceError> {
     let fits = |input: &PutRecords<'_>| {
         input.records.as_ref().is_some_and(|records| {
             (1..=MAX_ENTRIES).contains(&records.0.len()) && records.0.iter().all(Entry::certainly_fits)
         }) && names_certainly_fit([&input.stream_name, &input.stream_arn, &input.stream_id])
     };
-    if let Some(input) = fast(body).filter(fits) {
+    let fast = match format {
+        Format::Json => fast(body),
+        Format::Cbor => cbor::put_records(body),
+    };
+    if let Some(input) = fast.filter(fits) {
         return put_records_of(input);
     }
-    let value = checked(Operation::PutRecords, body)?;
-    put_records_of(PutRecords::deserialize(&value).map_err(|_| ServiceError::serialization(""))?)
+    let tree = checked(Operation::PutRecords, format, body)?;
+    put_records_of(PutRecords::deserialize(&tree).map_err(|_| ServiceError::serialization(""))?)
 }
 
-pub(super) fn put_record(body: &[u8]) -> Result<Request, ServiceError> {
+pub(super) fn put_record(format: Format, body: &[u8]) -> Result<Request, ServiceError> {
     let fits = |input: &PutRecord<'_>| {
         fits(&input.data, &input.partition_key, &input.explicit_hash_key)
             && input.sequence_number_for_ordering.is_none()
             && names_certainly_fit([&input.stream_name, &input.stream_arn, &input.stream_id])
     };
-    if let Some(input) = fast(body).filter(fits) {
+    let fast = match format {
+        Format::Json => fast(body),
+        Format::Cbor => cbor::put_record(body),
+    };
+    if let Some(input) = fast.filter(fits) {
         return put_record_of(input);
     }
-    let value = checked(Operation::PutRecord, body)?;
-    put_record_of(PutRecord::deserialize(&value).map_err(|_| ServiceError::serialization(""))?)
+    let tree = checked(Operation::PutRecord, format, body)?;
+    put_record_of(PutRecord::deserialize(&tree).map_err(|_| ServiceError::serialization(""))?)
 }
 
 /// The fast way, without a tree between.
@@ -167,20 +220,20 @@ fn fast<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
 }
 
 /// The slow way, for what may break a constraint: the service model decides, and words the refusal.
-fn checked(operation: Operation, body: &[u8]) -> Result<Value, ServiceError> {
-    let value = input::parse(body)?;
-    input::check(operation, &value)?;
-    Ok(value)
+fn checked(operation: Operation, format: Format, body: &[u8]) -> Result<Value, ServiceError> {
+    let tree = input::tree(operation, format, body)?;
+    input::check(operation, &tree)?;
+    Ok(tree)
 }
 
 /// Whether a record satisfies the model for sure; where it may not, the model is asked.
-fn fits(data: &Option<Text<'_>>, key: &Option<Text<'_>>, explicit: &Option<Text<'_>>) -> bool {
+fn fits(data: &Option<Data<'_>>, key: &Option<Text<'_>>, explicit: &Option<Text<'_>>) -> bool {
     let key_fits = key.as_ref().is_none_or(|key| (1..=MAX_KEY_CHARACTERS).contains(&key.as_str().len()));
     let explicit_fits = explicit.as_ref().is_none_or(|explicit| {
         let text = explicit.as_str();
         (text == "0" || !text.starts_with('0')) && text.parse::<HashKey>().is_ok()
     });
-    let data_fits = data.as_ref().is_some_and(|data| decoded_length(data.as_str()) <= MAX_DATA_BYTES);
+    let data_fits = data.as_ref().is_some_and(|data| data.decoded_length() <= MAX_DATA_BYTES);
     key_fits && explicit_fits && data_fits
 }
 
@@ -225,7 +278,7 @@ fn put_record_of(input: PutRecord<'_>) -> Result<Request, ServiceError> {
 fn decode(records: &[Entry<'_>]) -> Result<(Vec<PutEntry>, Option<ServiceError>), ServiceError> {
     let mut refusal = None;
     let text = |text: &Option<Text<'_>>| text.as_ref().map_or(0, |text| text.as_str().len());
-    let data_length = |record: &Entry<'_>| record.data.as_ref().map_or(0, |data| decoded_length(data.as_str()));
+    let data_length = |record: &Entry<'_>| record.data.as_ref().map_or(0, Data::decoded_length);
     let capacity = records.iter().map(|record| text(&record.partition_key) + data_length(record)).sum();
     let mut buffer = Vec::with_capacity(capacity);
     let mut parts = Vec::with_capacity(records.len());
@@ -233,8 +286,9 @@ fn decode(records: &[Entry<'_>]) -> Result<(Vec<PutEntry>, Option<ServiceError>)
         let start = buffer.len();
         let key = record.partition_key.as_ref().map_or("", Text::as_str);
         buffer.extend_from_slice(key.as_bytes());
-        let data = record.data.as_ref().map_or("", Text::as_str);
-        STANDARD.decode_vec(data, &mut buffer).map_err(|_| not_base64(data))?;
+        if let Some(data) = &record.data {
+            data.append_to(&mut buffer)?;
+        }
         let explicit = record.explicit_hash_key.as_ref();
         let explicit = explicit.and_then(|key| match hash_key(key.as_str()) {
             Ok(key) => Some(key),
