@@ -78,7 +78,8 @@ impl ProducerConfig {
 
     /// The most user records in an aggregate (AggregationMaxCount), from 1 to 2^63 - 1; 4,294,967,295 by default.
     ///
-    /// Firehose splits records with at most 500 members (Firehose documentation).
+    /// Never more than 174,762, which every reader takes. Firehose splits records with at most 500 members (Firehose
+    /// documentation).
     pub fn aggregation_max_count(mut self, count: usize) -> Self {
         self.aggregation_max_count = count;
         self
@@ -100,7 +101,7 @@ impl ProducerConfig {
 
     /// The most bytes of data and partition keys in a request (CollectionMaxSize), 52,224 to 2^63 - 1; 5 MiB by default.
     ///
-    /// A larger Kinesis record goes alone.
+    /// Never more than 10 MiB, which is the service's limit. A larger Kinesis record goes alone.
     pub fn collection_max_size_bytes(mut self, size: usize) -> Self {
         self.collection_max_size_bytes = size;
         self

@@ -35,7 +35,9 @@
 //!
 //! - *Stored* means stored: in that shard, under that sequence number. An aggregate counts only where every member
 //!   belongs to the shard it landed on, since readers that follow the KCL drop it otherwise; if not, all its members are
-//!   sent again. A record that went alone counts wherever it landed.
+//!   sent again. A record that went alone counts wherever it landed, also where its data is an aggregate of the
+//!   application's own making: who packs aggregates himself keeps the shards apart, as
+//!   [`RangeAggregator`](kinesis_aggregation::RangeAggregator) does.
 //! - *Failed* means that no copy exists. Whatever had an attempt without a clear answer ends as *Stored* or *Unknown*.
 //! - What is acknowledged is stored, whatever becomes of the producer: dropping it without a close loses none of that.
 //!   Records without an outcome then become *Unknown*.

@@ -229,6 +229,7 @@ impl Pipeline {
         let mut on_their_way = BTreeMap::<_, Vec<_>>::new();
         for InFlight { stream, started, mut units } in std::mem::take(&mut self.in_flight).into_values() {
             let duration = now.saturating_duration_since(started);
+            self.ledger.stats.ambiguous += units.len() as u64;
             for unit in &mut units {
                 unit.history.push(Attempt { started, duration, result: interrupted.clone() });
             }

@@ -62,6 +62,12 @@ impl Aggregator {
         }
     }
 
+    /// Gives the memory back that was grown for the last aggregate; nothing may wait.
+    pub(crate) fn shrink(&mut self) {
+        debug_assert!(self.oldest().is_none(), "what waits is in the builder");
+        *self = Self::new(self.limits);
+    }
+
     /// Yields what waits as one Kinesis record.
     pub(crate) fn finish(&mut self) -> Option<Unit> {
         if let Some(record) = self.first.take() {

@@ -11,6 +11,9 @@ use crate::config::ProducerConfig;
 /// So many bytes for one shard send the request, whatever else is in it (KPL, pipeline.h).
 const SHARD_BYTES: usize = 256 * 1024;
 
+/// The most that a request may hold on any stream (API reference, PutRecords).
+const MAX_REQUEST_BYTES: usize = 10 * 1024 * 1024;
+
 /// How large a request may become, and how long it may wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CollectionLimits {
@@ -28,7 +31,7 @@ impl CollectionLimits {
         let wait = (config.record_max_buffered_time / 5).min(Duration::from_millis(50));
         Self {
             max_count: config.collection_max_count,
-            max_size_bytes: config.collection_max_size_bytes,
+            max_size_bytes: config.collection_max_size_bytes.min(MAX_REQUEST_BYTES),
             buffered_time: config.record_max_buffered_time,
             immediate: config.ordered,
             min_wait: if config.aggregation { wait } else { Duration::ZERO },

@@ -10,11 +10,12 @@ use super::backoff::Pause;
 use super::limit::ShardLimiter;
 use super::shard_map::Route;
 use super::time::{after, earliest};
-use super::unit::{QueuedRecord, Unit};
+use super::unit::{LaneId, Origin, QueuedRecord, Unit};
 
 /// One shard: what is packed for it, what waits for its limit, and whether it is left alone for a while.
 #[derive(Debug)]
 pub(crate) struct Lane {
+    id: LaneId,
     route: Route,
     aggregation: AggregationLimits,
     aggregator: Aggregator,
@@ -29,11 +30,20 @@ pub(crate) struct Lane {
     ordered: bool,
     /// When the lane is looked at again.
     pub(crate) wake: Option<Instant>,
+    /// Whether it could send, had the collector room.
+    pub(crate) is_stalled: bool,
 }
 
 impl Lane {
-    pub(crate) fn new(route: Route, aggregation: AggregationLimits, limiter: ShardLimiter, ordered: bool) -> Self {
+    pub(crate) fn new(
+        id: LaneId,
+        route: Route,
+        aggregation: AggregationLimits,
+        limiter: ShardLimiter,
+        ordered: bool,
+    ) -> Self {
         Self {
+            id,
             route,
             aggregation,
             aggregator: Aggregator::new(aggregation),
@@ -44,7 +54,13 @@ impl Lane {
             flush: false,
             ordered,
             wake: None,
+            is_stalled: false,
         }
+    }
+
+    /// Whether a Kinesis record has left this lane, and not an earlier one of the same route.
+    pub(crate) fn is_of(&self, origin: &Origin) -> bool {
+        self.id == origin.lane
     }
 
     pub(crate) const fn route(&self) -> &Route {
@@ -122,7 +138,7 @@ impl Lane {
             return None;
         }
         let mut unit = self.ready.pop_front()?;
-        unit.origin = Some(self.route.clone());
+        unit.origin = Some(Origin { route: self.route.clone(), lane: self.id });
         self.out += 1;
         Some(unit)
     }
@@ -160,6 +176,8 @@ impl Lane {
     fn finish_packing(&mut self) {
         self.flush = false;
         self.ready.extend(self.aggregator.finish());
+        // Time or a flush ended it: who knows when the next record comes, and there may be ten thousand lanes.
+        self.aggregator.shrink();
     }
 }
 
@@ -176,7 +194,7 @@ mod tests {
 
     fn lane(ordered: bool) -> Lane {
         let route = Route { shard: None, range: HashKeyRange::FULL, weight: 1 };
-        Lane::new(route, LIMITS, ShardLimiter::new(100, 1, start()), ordered)
+        Lane::new(0, route, LIMITS, ShardLimiter::new(100, 1, start()), ordered)
     }
 
     fn millis(millis: u64) -> Duration {

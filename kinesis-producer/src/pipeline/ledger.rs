@@ -1,6 +1,7 @@
 //! The accounts: every record that came in, and the one outcome that it gets.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,39 +26,49 @@ struct Generation {
     outstanding: u64,
 }
 
-/// One stream's records without an outcome, oldest first; the front generation is never empty.
+/// One stream's records without an outcome; generations without any are not kept.
 #[derive(Debug, Default)]
 struct Account {
-    generations: VecDeque<Generation>,
-    /// The number of the generation at the front, or of the next where there is none.
-    front: u64,
+    generations: BTreeMap<u64, Generation>,
+    /// The number of the next generation.
+    next: u64,
     /// What comes next begins a generation, since a flush waits for those that are here.
     is_cut: bool,
 }
 
 impl Account {
     fn open(&mut self, now: Instant) -> u64 {
-        let is_over = |back: &Generation| now.saturating_duration_since(back.began_at) >= STRETCH;
-        if self.is_cut || self.generations.back().is_none_or(is_over) {
-            self.generations.push_back(Generation { began_at: now, outstanding: 0 });
-            self.is_cut = false;
+        let is_young = |began_at| now.saturating_duration_since(began_at) < STRETCH;
+        if !self.is_cut
+            && let Some(mut last) = self.generations.last_entry()
+            && is_young(last.get().began_at)
+        {
+            last.get_mut().outstanding += 1;
+            return *last.key();
         }
-        let last = self.generations.len() - 1;
-        self.generations[last].outstanding += 1;
-        self.front + last as u64
+        let number = self.next;
+        self.generations.insert(number, Generation { began_at: now, outstanding: 1 });
+        (self.next, self.is_cut) = (number + 1, false);
+        number
     }
 
     fn close(&mut self, generation: u64) {
-        self.generations[(generation - self.front) as usize].outstanding -= 1;
-        while self.generations.pop_front_if(|front| front.outstanding == 0).is_some() {
-            self.front += 1;
+        if let Entry::Occupied(mut entry) = self.generations.entry(generation) {
+            entry.get_mut().outstanding -= 1;
+            if entry.get().outstanding == 0 {
+                entry.remove();
+            }
         }
     }
 
     /// The number of the first generation that is not here yet.
-    fn cut(&mut self) -> u64 {
+    const fn cut(&mut self) -> u64 {
         self.is_cut = true;
-        self.front + self.generations.len() as u64
+        self.next
+    }
+
+    fn oldest(&self) -> Option<(u64, Instant)> {
+        self.generations.first_key_value().map(|(number, generation)| (*number, generation.began_at))
     }
 }
 
@@ -116,12 +127,13 @@ impl Ledger {
 
     /// Whether all records that the flush waits for have their outcomes.
     pub(crate) fn is_settled(&self, FlushTicket(cuts): &FlushTicket) -> bool {
-        cuts.iter().all(|(account, cut)| self.accounts[*account as usize].front >= *cut)
+        cuts.iter()
+            .all(|(account, cut)| self.accounts[*account as usize].oldest().is_none_or(|(number, _)| number >= *cut))
     }
 
     /// About when the oldest record without an outcome was accepted: to a millisecond, and never later.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.accounts.iter().filter_map(|account| account.generations.front()).map(|front| front.began_at).min()
+        self.accounts.iter().filter_map(Account::oldest).map(|(_, began_at)| began_at).min()
     }
 
     /// Acknowledges all members of a Kinesis record.
@@ -268,6 +280,21 @@ mod tests {
         assert_eq!(generations, [0, 0, 1, 1, 2]);
         generations.into_iter().for_each(|generation| give_up(&mut ledger, account, generation));
         assert_eq!(ledger.open(account, micros(2500)), 3, "a number is never used again");
+    }
+
+    #[test]
+    fn a_slow_record_keeps_no_generations_behind_it() {
+        let mut ledger = Ledger::new(1000);
+        let account = ledger.add_account();
+        let slow = ledger.open(account, start());
+        for at in 1..10_000 {
+            let generation = ledger.open(account, start() + millis(at));
+            give_up(&mut ledger, account, generation);
+        }
+        assert_eq!(ledger.accounts[0].generations.len(), 1);
+        assert_eq!(ledger.oldest(), Some(start()));
+        give_up(&mut ledger, account, slow);
+        assert_eq!(ledger.oldest(), None);
     }
 
     #[test]

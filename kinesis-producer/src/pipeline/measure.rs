@@ -143,7 +143,7 @@ impl Measured {
 
     /// The shard that a Kinesis record was meant for.
     fn predicted(&mut self, unit: &Unit) -> &mut Place {
-        self.place(unit.origin.as_ref().and_then(|origin| origin.shard.as_ref()))
+        self.place(unit.origin.as_ref().and_then(|origin| origin.route.shard.as_ref()))
     }
 
     fn shift_pending(&mut self, change: i64, now: Instant) {

@@ -29,7 +29,7 @@ pub(crate) struct ShardMap {
 impl ShardMap {
     /// Makes the map of a complete listing; nothing where no shard is open.
     pub(crate) fn new(shards: &[Shard], by_partition_key: bool) -> Option<Self> {
-        let open: Vec<_> = shards.iter().filter(|shard| shard.is_open()).collect();
+        let open = open_shards(shards);
         let mut routes: Vec<_> = if by_partition_key {
             let route =
                 |shard: &&Shard| Route { shard: Some(shard.id.clone()), range: shard.hash_key_range, weight: 1 };
@@ -61,6 +61,26 @@ impl ShardMap {
     }
 }
 
+/// The shards that take records: once each, and of those that overlap the newest.
+///
+/// A listing of several pages may be read while a shard is split, so that it has the parent as open and its children, too.
+fn open_shards(shards: &[Shard]) -> Vec<&Shard> {
+    let mut newest_first: Vec<_> = shards.iter().filter(|shard| shard.is_open()).collect();
+    newest_first.sort_by(|one, other| {
+        let age = |shard: &Shard| (shard.starting_sequence_number, shard.id.index());
+        age(other).cmp(&age(one))
+    });
+    let mut by_start = BTreeMap::<HashKey, &Shard>::new();
+    for shard in newest_first {
+        let range = shard.hash_key_range;
+        let before = by_start.range(..=range.end()).next_back();
+        if before.is_none_or(|(_, newer)| !newer.hash_key_range.overlaps(&range)) {
+            by_start.insert(range.start(), shard);
+        }
+    }
+    by_start.into_values().collect()
+}
+
 /// The shortest time between two readings of a map.
 const MIN_SPACING: Duration = Duration::from_millis(200);
 
@@ -77,6 +97,8 @@ pub(crate) struct MapRefresh {
     doubted: bool,
     /// Whether the reading that is on its way began after the doubt.
     settles_doubt: bool,
+    /// How many readings have begun.
+    readings: u64,
 }
 
 impl MapRefresh {
@@ -90,6 +112,7 @@ impl MapRefresh {
             running_describes: false,
             doubted: false,
             settles_doubt: false,
+            readings: 0,
         }
     }
 
@@ -136,6 +159,7 @@ impl MapRefresh {
     /// Takes note that a reading begins; whether it is to read the stream's limit and mode, too.
     pub(crate) fn start(&mut self) -> bool {
         (self.wanted, self.running, self.settles_doubt) = (false, true, true);
+        self.readings += 1;
         self.running_describes = std::mem::take(&mut self.describes);
         self.running_describes
     }
@@ -143,6 +167,11 @@ impl MapRefresh {
     /// Takes note that the reading is over, well or not.
     pub(crate) fn finish(&mut self, now: Instant) {
         (self.read_at, self.running) = (now, false);
+    }
+
+    /// How many readings have begun; the latest is that of the present map, or on its way.
+    pub(crate) const fn readings(&self) -> u64 {
+        self.readings
     }
 
     /// Takes note that what was read is the map from now on.
@@ -180,6 +209,15 @@ mod tests {
         for (key, index) in [(b + 1, 1), (u128::MAX, 1), (0, 2), (a, 2), (a + 1, 3), (b, 3)] {
             assert_eq!(predicted(&map, key), ShardId::from_index(index), "{key}");
         }
+    }
+
+    #[test]
+    fn a_listing_that_straddles_a_split_or_repeats_itself_has_each_hash_key_once() {
+        let straddling = [shard(0, 0, 99, true), shard(1, 0, 49, true), shard(2, 50, 99, true), shard(2, 50, 99, true)];
+        let map = ShardMap::new(&straddling, true).unwrap();
+        let routes: Vec<_> = map.routes().iter().map(|route| route.shard.clone().unwrap()).collect();
+        assert_eq!(routes, [ShardId::from_index(1), ShardId::from_index(2)], "the children, once each");
+        assert!(map.range_of(&ShardId::from_index(0)).is_some(), "the parent's range is known all the same");
     }
 
     #[test]

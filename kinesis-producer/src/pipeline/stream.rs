@@ -2,6 +2,8 @@
 
 mod answer;
 #[cfg(test)]
+mod contradictions;
+#[cfg(test)]
 mod kpl_findings;
 mod remap;
 #[cfg(test)]
@@ -26,9 +28,16 @@ use super::opening::{StreamInfo, StreamSettings};
 use super::order::OrderGuard;
 use super::shard_map::{MapRefresh, Route, ShardMap};
 use super::time::{after, earliest};
-use super::unit::{QueuedRecord, Tracker, Unit};
+use super::unit::{LaneId, QueuedRecord, Tracker, Unit};
 use crate::config::ProducerConfig;
 use crate::outcome::FailureCause;
+
+/// The most members of an aggregate: what 1 MiB can hold, which every decoder takes by default.
+const MOST_MEMBERS: usize = 174_762;
+
+/// After so many readings that did not explain where aggregates landed, the stream is taken for one that distributes
+/// records by itself, and they go alone until its shards change.
+const MOST_UNEXPLAINED: u32 = 3;
 
 /// So long after the last answer a stream may be another of the same name; deleting one and creating another takes longer.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -59,6 +68,8 @@ struct Landed {
     sequence_number: SequenceNumber,
     started: Instant,
     duration: Duration,
+    /// How many readings of the map had begun by then: only a later one can say that it is in the wrong shard.
+    readings: u64,
 }
 
 /// A stream whose limits and shards are known.
@@ -84,6 +95,9 @@ pub(crate) struct OpenStream {
     /// Aggregates that a newer shard map will judge.
     landed: Vec<Landed>,
     order: OrderGuard,
+    next_lane: LaneId,
+    /// How often in a row the map did not explain where aggregates landed.
+    unexplained: u32,
     pub(super) meter: StreamMeter,
 }
 
@@ -105,6 +119,8 @@ impl OpenStream {
             heard_at: now,
             landed: Vec::new(),
             order: OrderGuard::default(),
+            next_lane: 0,
+            unexplained: 0,
             meter: StreamMeter::default(),
             map,
             config,
@@ -119,13 +135,15 @@ impl OpenStream {
         let max_size_bytes =
             self.config.aggregation_max_size_bytes.min(self.settings.record_limit_bytes.saturating_sub(1));
         AggregationLimits {
-            enabled: self.config.aggregation && self.settings.by_partition_key,
-            max_count: self.config.aggregation_max_count,
+            enabled: self.config.aggregation && self.settings.by_partition_key && self.unexplained < MOST_UNEXPLAINED,
+            max_count: self.config.aggregation_max_count.min(MOST_MEMBERS),
             max_size_bytes,
         }
     }
 
-    fn new_lane(&self, route: Route, now: Instant) -> Lane {
+    fn new_lane(&mut self, route: Route, now: Instant) -> Lane {
+        let id = self.next_lane;
+        self.next_lane += 1;
         let limiter = if self.config.follows(KplRule::LimitAggregatesOnly) && !self.config.aggregation {
             ShardLimiter::new(u64::MAX, route.weight, now)
         } else if self.config.follows(KplRule::BurstTenMebibytes) {
@@ -133,7 +151,7 @@ impl OpenStream {
         } else {
             ShardLimiter::new(self.config.rate_limit, route.weight, now)
         };
-        Lane::new(route, self.aggregation_limits(), limiter, self.config.ordered)
+        Lane::new(id, route, self.aggregation_limits(), limiter, self.config.ordered)
     }
 
     /// Takes a record in.
@@ -246,7 +264,9 @@ impl OpenStream {
     fn resume_stalled(&mut self, ctx: &mut Context<'_>) {
         while !self.collector.is_full() {
             let Some(index) = self.stalled.pop_front() else { break };
-            self.advance_lane(index, ctx);
+            if std::mem::take(&mut self.lanes[index].is_stalled) {
+                self.advance_lane(index, ctx);
+            }
         }
     }
 
@@ -276,10 +296,11 @@ impl OpenStream {
                 self.collector.flush(ctx.now);
             }
         }
-        self.stalled.retain(|other| *other != index);
-        if stalled {
+        // One that waits already keeps its place.
+        if stalled && !std::mem::replace(&mut self.lanes[index].is_stalled, stalled) {
             self.stalled.push_back(index);
         }
+        self.lanes[index].is_stalled = stalled;
         self.set_wake(index, ctx.now);
     }
 
@@ -290,7 +311,7 @@ impl OpenStream {
     }
 
     fn set_wake(&mut self, index: usize, now: Instant) {
-        let held = self.is_held(index) || self.stalled.contains(&index);
+        let held = self.is_held(index) || self.lanes[index].is_stalled;
         let lane = &mut self.lanes[index];
         let wake = lane.next_wake(now, self.config.record_max_buffered_time, self.config.record_ttl, held);
         if wake == lane.wake {
@@ -339,7 +360,7 @@ impl OpenStream {
     fn settle_records(&mut self, records: Vec<QueuedRecord>, ctx: &mut Context<'_>) -> Vec<QueuedRecord> {
         let (now, ttl) = (ctx.now, self.config.record_ttl);
         let mut alive = Vec::with_capacity(records.len());
-        let mut broken = false;
+        let mut broken = BTreeSet::new();
         for record in records {
             let cause = if self.config.ordered && !self.settings.by_partition_key {
                 FailureCause::OrderUnavailable
@@ -353,25 +374,27 @@ impl OpenStream {
                 alive.push(record);
                 continue;
             };
-            broken |= self.give_up_record(record, cause, ctx);
+            broken.extend(self.give_up_record(record, cause, ctx));
         }
-        if broken {
-            self.purge(ctx);
+        if !broken.is_empty() {
+            self.purge(&broken, ctx);
             alive = self.settle_records(alive, ctx);
         }
         alive
     }
 
-    /// Gives a record up; whether that breaks its key's order.
-    fn give_up_record(&mut self, record: QueuedRecord, cause: FailureCause, ctx: &mut Context<'_>) -> bool {
+    /// Gives a record up; the lane of its key, where that breaks the key's order.
+    fn give_up_record(&mut self, record: QueuedRecord, cause: FailureCause, ctx: &mut Context<'_>) -> Option<usize> {
         self.measure_loss(record.hash_key, &record.tracker, &cause, ctx.now);
         let unknown = ctx.ledger.give_up(record.tracker, &self.name, cause);
-        unknown && self.config.ordered && self.order.break_key(&record.partition_key)
+        let is_new = unknown && self.config.ordered && self.order.break_key(&record.partition_key);
+        // All records of a key have one hash key.
+        is_new.then(|| self.map.predict(record.hash_key))
     }
 
-    /// Gives up what waits of keys whose order is broken.
-    fn purge(&mut self, ctx: &mut Context<'_>) {
-        for index in 0..self.lanes.len() {
+    /// Gives up what waits in those lanes of keys whose order is broken.
+    fn purge(&mut self, lanes: &BTreeSet<usize>, ctx: &mut Context<'_>) {
+        for &index in lanes {
             let mut alive = Vec::new();
             for record in self.lanes[index].drain() {
                 if self.order.is_broken(&record.partition_key) {
@@ -395,13 +418,11 @@ impl OpenStream {
             }
             return;
         }
-        let mut broken = false;
+        let mut broken = BTreeSet::new();
         for record in unit.dissolve() {
-            broken |= self.give_up_record(record, cause.clone(), ctx);
+            broken.extend(self.give_up_record(record, cause.clone(), ctx));
         }
-        if broken {
-            self.purge(ctx);
-        }
+        self.purge(&broken, ctx);
     }
 
     /// Measures a record that is given up, as one of the shard that its hash key belongs to now.
@@ -444,12 +465,12 @@ impl OpenStream {
     /// Takes note that a Kinesis record is judged or taken back; the lane that it left, where that is still there.
     fn release(&mut self, unit: &Unit) -> Option<usize> {
         let origin = unit.origin.as_ref()?;
-        let index = self.map.predict(origin.range.end());
-        if self.lanes[index].route() == origin {
+        let index = self.map.predict(origin.route.range.end());
+        if self.lanes[index].is_of(origin) {
             self.lanes[index].out -= 1;
             return Some(index);
         }
-        self.order.remove_foreign(&origin.range);
+        self.order.remove_foreign(&origin.route.range);
         None
     }
 }

@@ -1,7 +1,7 @@
 //! What walks through the pipeline: records, and the Kinesis records that they are packed into.
 
 use bytes::Bytes;
-use kinesis_aggregation::{AGGREGATE_PARTITION_KEY, decode};
+use kinesis_aggregation::{AGGREGATE_PARTITION_KEY, DecodeOptions};
 use kinesis_core::{HashKey, HashKeyRange};
 use tokio::time::Instant;
 
@@ -60,6 +60,17 @@ enum Content {
     Aggregate(Bytes),
 }
 
+/// Where a Kinesis record comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) route: Route,
+    /// Which of the lanes that the route has had.
+    pub(crate) lane: LaneId,
+}
+
+/// A number that no other lane of a stream has had.
+pub(crate) type LaneId = u64;
+
 /// A Kinesis record on its way: one user record, or an aggregate of several.
 #[derive(Debug)]
 pub(crate) struct Unit {
@@ -69,7 +80,7 @@ pub(crate) struct Unit {
     /// Attempts of this Kinesis record.
     pub(crate) history: History,
     /// The lane that it left last.
-    pub(crate) origin: Option<Route>,
+    pub(crate) origin: Option<Origin>,
 }
 
 impl Unit {
@@ -157,8 +168,9 @@ impl Unit {
                 self.members.into_iter().map(single).collect()
             }
             Content::Aggregate(data) => {
-                let aggregate =
-                    decode(&data).ok().flatten().expect("invariant: the data was encoded by this crate's aggregator");
+                let unlimited = DecodeOptions::default().max_members(usize::MAX);
+                let aggregate = unlimited.decode(&data).ok().flatten();
+                let aggregate = aggregate.expect("invariant: the data was encoded by this crate's aggregator");
                 let contents = aggregate.members();
                 let pairs = contents.zip(self.members);
                 pairs

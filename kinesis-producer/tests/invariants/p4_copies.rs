@@ -58,6 +58,10 @@ fn check_attempts(tries: &[Try], put: &Put, copies: &[&Copy]) -> Result<(), Stri
             }
             (AttemptResult::Refused { .. }, Seen::Refused(_))
             | (AttemptResult::Ambiguous { .. }, Seen::Ambiguous(_)) => true,
+            // The map that would have judged it did not come in time.
+            (AttemptResult::Ambiguous { code, .. }, Seen::Stored(..)) => {
+                &**code == "UnknownShard" && index + 1 == kept && !outcome.is_stored()
+            }
             // A time-out before anything was sent, which the producer cannot tell from another.
             (AttemptResult::Ambiguous { .. }, Seen::Refused(code)) => code == "not sent",
             _ => false,

@@ -9,6 +9,9 @@ use crate::workload::millis;
 /// Timers of tokio go by the millisecond.
 const GRAIN: Duration = Duration::from_millis(2);
 
+/// How long kinesis-core waits for a provider.
+const PATIENCE: Duration = Duration::from_secs(25);
+
 fn check_memory(account: &Account) -> Verdict {
     let (most, limit) = (account.most, account.setup.queue_limit);
     if most.0 > limit.0 || most.1 > limit.1 {
@@ -18,7 +21,9 @@ fn check_memory(account: &Account) -> Verdict {
 }
 
 pub(crate) fn check_time(account: &Account) -> Verdict {
-    let longest = account.setup.ttl + account.setup.data_timeout + GRAIN;
+    // An attempt begins with the wait for credentials, where a provider has to be asked.
+    let credentials = if account.setup.provided { PATIENCE } else { Duration::ZERO };
+    let longest = account.setup.ttl + credentials + account.setup.data_timeout + GRAIN;
     for (id, put) in account.puts.iter().enumerate() {
         let Fate::Resolved(_, Some(at)) = &put.fate else { continue };
         let took = at.duration_since(put.accepted_at);

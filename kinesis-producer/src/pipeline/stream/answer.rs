@@ -93,6 +93,15 @@ impl OpenStream {
         if let Some(cause) = self.throttle_that_fails(&attempt) {
             return self.give_up_all(units, &attempt, &cause, timing, touched, ctx);
         }
+        if let [unit] = units.as_slice()
+            && error.kind() == RequestErrorKind::InvalidArgument
+            && unit.is_aggregate()
+            && unit.size_bytes() > self.settings.record_limit_bytes
+        {
+            // Packed when the stream took more: each of its members may fit.
+            units.into_iter().for_each(|unit| self.take_apart(unit, timing.attempt(attempt.clone()), touched, ctx));
+            return;
+        }
         match self.verdict_on(error, units.len()) {
             RequestVerdict::Retry => {
                 tracing::debug!(stream = %self.name, %error, entries = units.len(), "sending again");
@@ -114,6 +123,20 @@ impl OpenStream {
                 self.give_up_all(units, &attempt, &cause, timing, touched, ctx);
             }
         }
+    }
+
+    /// Sends the members of an aggregate again, packed anew.
+    fn take_apart(
+        &mut self,
+        mut unit: Unit,
+        attempt: Attempt,
+        touched: &mut BTreeSet<Option<usize>>,
+        ctx: &mut Context<'_>,
+    ) {
+        unit.history.push(attempt);
+        touched.insert(self.release(&unit));
+        let alive = self.settle_records(unit.dissolve(), ctx);
+        self.redistribute(alive, ctx);
     }
 
     fn verdict_on(&self, error: &RequestError, entries: usize) -> RequestVerdict {
@@ -250,8 +273,15 @@ impl OpenStream {
         ctx: &mut Context<'_>,
     ) {
         ctx.ledger.stats.kinesis_records_put += 1;
-        let landed = Landed { unit, shard, sequence_number, started: timing.started, duration: timing.duration };
-        let predicted = landed.unit.origin.as_ref().and_then(|origin| origin.shard.as_ref());
+        let landed = Landed {
+            unit,
+            shard,
+            sequence_number,
+            started: timing.started,
+            duration: timing.duration,
+            readings: self.refresh.readings(),
+        };
+        let predicted = landed.unit.origin.as_ref().and_then(|origin| origin.route.shard.as_ref());
         if predicted.is_some_and(|predicted| *predicted != landed.shard) {
             self.refresh.request(timing.started);
         }
@@ -305,15 +335,22 @@ impl OpenStream {
     }
 
     /// Judges what waits for the map, which is the newest that there is.
-    pub(super) fn judge_landed(&mut self, ctx: &mut Context<'_>) {
+    ///
+    /// Returns how many of them are in the wrong shard.
+    pub(super) fn judge_landed(&mut self, ctx: &mut Context<'_>) -> usize {
         let mut touched = BTreeSet::new();
         let mut again = Vec::new();
         if self.refresh.is_doubted() {
-            return;
+            return 0;
         }
         for landed in std::mem::take(&mut self.landed) {
             if self.is_in_place(&landed) {
                 self.acknowledge_unit(landed, &mut touched, ctx);
+                continue;
+            }
+            if landed.readings >= self.refresh.readings() {
+                // The reading may be older than the shard that it landed on; another follows.
+                self.landed.push(landed);
                 continue;
             }
             ctx.ledger.stats.wrong_shard += 1;
@@ -321,17 +358,20 @@ impl OpenStream {
             touched.insert(self.release(&unit));
             again.push(unit);
         }
+        let misplaced = again.len();
         for unit in again {
             let alive = self.settle(unit, ctx);
             self.redistribute(alive, ctx);
         }
         self.advance_touched(touched, ctx);
+        misplaced
     }
 
     /// Gives up what waits for a map that will not come.
     pub(super) fn give_up_landed(&mut self, cause: &FailureCause, ctx: &mut Context<'_>) {
         let mut touched = BTreeSet::new();
         for landed in std::mem::take(&mut self.landed) {
+            ctx.ledger.stats.ambiguous += 1;
             let unit = landed.into_unjudged();
             touched.insert(self.release(&unit));
             self.give_up_unit(unit, cause, ctx);
@@ -346,6 +386,7 @@ impl OpenStream {
         let expired: Vec<_> = self.landed.extract_if(.., is_over).collect();
         let mut touched = BTreeSet::new();
         for landed in expired {
+            ctx.ledger.stats.ambiguous += 1;
             let unit = landed.into_unjudged();
             touched.insert(self.release(&unit));
             let alive = self.settle(unit, ctx);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kinesis_core::RequestError;
 
-use super::{Context, OpenStream};
+use super::{Context, MOST_UNEXPLAINED, OpenStream};
 use crate::outcome::FailureCause;
 use crate::pipeline::opening::StreamInfo;
 use crate::pipeline::shard_map::ShardMap;
@@ -37,12 +37,30 @@ impl OpenStream {
         self.map_pause.succeed();
         self.refresh.settle();
         self.meter.keep_shards(|shard| map.range_of(shard).is_some());
-        if map.routes() == self.map.routes() {
-            self.map = map;
-        } else {
+        let has_changed = map.routes() != self.map.routes();
+        if has_changed {
             self.change_map(map, ctx);
+        } else {
+            self.map = map;
         }
-        self.judge_landed(ctx);
+        let misplaced = self.judge_landed(ctx);
+        self.take_note_of_misplaced(misplaced, has_changed);
+    }
+
+    /// Stops packing where readings do not explain where aggregates land, until the shards change.
+    fn take_note_of_misplaced(&mut self, misplaced: usize, has_changed: bool) {
+        let before = self.unexplained;
+        if has_changed {
+            self.unexplained = 0;
+        } else if misplaced > 0 {
+            self.unexplained = before.saturating_add(1);
+        }
+        if (before < MOST_UNEXPLAINED) != (self.unexplained < MOST_UNEXPLAINED) {
+            let packs = self.unexplained < MOST_UNEXPLAINED;
+            tracing::warn!(stream = %self.name, packs, "aggregates land where no shard of theirs is, or do so no more");
+            let limits = self.aggregation_limits();
+            self.lanes.iter_mut().for_each(|lane| lane.set_limits(limits));
+        }
     }
 
     /// Takes note of the stream's limit and mode, and makes its map.
@@ -63,7 +81,7 @@ impl OpenStream {
     /// Keeps the lanes of the shards that stay, and moves what waits in the others.
     fn change_map(&mut self, map: ShardMap, ctx: &mut Context<'_>) {
         tracing::info!(stream = %self.name, shards = map.routes().len(), "the shard map has changed");
-        let leaves = |unit: &Unit| !unit.origin.as_ref().is_some_and(|origin| map.routes().contains(origin));
+        let leaves = |unit: &Unit| !unit.origin.as_ref().is_some_and(|origin| map.routes().contains(&origin.route));
         let mut moved = Vec::new();
         for unit in self.collector.extract(ctx.now, leaves) {
             self.release(&unit);
@@ -74,7 +92,8 @@ impl OpenStream {
         let mut old: BTreeMap<_, _> = old.into_iter().map(|lane| (lane.route().clone(), lane)).collect();
         let mut lanes = Vec::with_capacity(map.routes().len());
         for route in map.routes() {
-            lanes.push(old.remove(route).unwrap_or_else(|| self.new_lane(route.clone(), ctx.now)));
+            let lane = old.remove(route);
+            lanes.push(lane.unwrap_or_else(|| self.new_lane(route.clone(), ctx.now)));
         }
         for mut lane in old.into_values() {
             moved.extend(lane.drain());
@@ -85,7 +104,7 @@ impl OpenStream {
         (self.map, self.lanes) = (map, lanes);
         self.wakes.clear();
         self.stalled.clear();
-        self.lanes.iter_mut().for_each(|lane| lane.wake = None);
+        self.lanes.iter_mut().for_each(|lane| (lane.wake, lane.is_stalled) = (None, false));
         moved.sort_by_key(|record| record.tracker.sequence);
         let alive = self.settle_records(moved, ctx);
         self.redistribute(alive, ctx);

@@ -41,7 +41,7 @@ pub(super) fn after_split() -> Vec<Shard> {
     vec![shard(0, 0, 99, false), shard(1, 0, 49, true), shard(2, 50, 99, true)]
 }
 
-fn info(shards: Vec<Shard>) -> StreamInfo {
+pub(super) fn info(shards: Vec<Shard>) -> StreamInfo {
     StreamInfo { settings: StreamSettings { record_limit_bytes: MIB, by_partition_key: true }, shards }
 }
 
