@@ -11,7 +11,7 @@ use bytes::Bytes;
 use kinesis_core::{HashKey, HashKeyRange};
 
 use self::check::Checked;
-pub use self::member::{Member, Members};
+pub use self::member::{Member, MemberCursor, Members};
 use crate::error::DecodeError;
 use crate::frame::{digest_matches, has_magic, message};
 
@@ -127,6 +127,14 @@ impl Aggregate {
     /// The members in wire order.
     pub fn members(&self) -> Members<'_> {
         Members::new(self)
+    }
+
+    /// The members from a place on, in wire order, without a look at those before it.
+    ///
+    /// # Panics
+    /// The iterator may, where the cursor is of another aggregate.
+    pub fn members_from(&self, cursor: MemberCursor) -> Members<'_> {
+        Members::resume(self, cursor)
     }
 
     /// Whether every member belongs to a shard of that hash key range.

@@ -63,7 +63,7 @@ mod tag;
 mod user_record;
 mod wire;
 
-pub use decode::{Aggregate, DecodeOptions, DigestRule, Member, Members, RangeRule, decode};
+pub use decode::{Aggregate, DecodeOptions, DigestRule, Member, MemberCursor, Members, RangeRule, decode};
 pub use encode::{AGGREGATE_PARTITION_KEY, AggregateBuilder, AggregateFull};
 pub use error::{DecodeError, Table};
 pub use frame::{FRAME_OVERHEAD_BYTES, MAGIC, digest_matches, has_magic};

@@ -77,10 +77,9 @@ impl<S: Schema> KinesisConsumer<S> {
         let (readers, mutant) = (Arc::clone(&self.job.readers), self.job.mutant);
         let shared = Arc::new(SubtaskShared { readers, factory: Arc::new(factory), sink, mutant });
         let hire = |epoch, outbox: &_| crew(self.job.parallelism, &shared, epoch, outbox);
+        let _run = self.handle.begin_run();
         let coordinator = Coordinator::start(Arc::clone(&self.job), participant, hire).await?;
-        let result = coordinator.run().await;
-        self.handle.reset();
-        result
+        coordinator.run().await
     }
 }
 

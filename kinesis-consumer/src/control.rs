@@ -8,6 +8,8 @@ use tokio::time::Instant;
 /// What was asked of a job from outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Control {
+    /// How many runs have begun.
+    runs: u64,
     /// How many checkpoints were asked for.
     pub(crate) checkpoints: u64,
     pub(crate) stop: bool,
@@ -30,9 +32,14 @@ impl ConsumerHandle {
         self.control.subscribe()
     }
 
-    /// A run has ended: what it was asked for is not asked of the next.
-    pub(crate) fn reset(&self) {
-        self.control.send_replace(Control::default());
+    /// Begins a run, which what is asked for from now on is asked of.
+    pub(crate) fn begin_run(&self) -> Run {
+        let mut number = 0;
+        self.control.send_modify(|control| {
+            control.runs += 1;
+            number = control.runs;
+        });
+        Run { control: Arc::clone(&self.control), number }
     }
 
     /// Takes a checkpoint now, or right after the one under way; before a run, as soon as it begins. Does not wait for it.
@@ -52,6 +59,26 @@ impl ConsumerHandle {
     pub fn drain(&self) {
         self.control.send_modify(|control| {
             control.drain = Some(Instant::now());
+        });
+    }
+}
+
+/// A run of a job; however it ends, what it was asked for is not asked of the next.
+#[derive(Debug)]
+pub(crate) struct Run {
+    control: Arc<watch::Sender<Control>>,
+    number: u64,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // A run that was fenced leaves alone what its successor was asked for.
+        self.control.send_if_modified(|control| {
+            let is_latest = control.runs == self.number;
+            if is_latest {
+                *control = Control { runs: control.runs, ..Control::default() };
+            }
+            is_latest
         });
     }
 }

@@ -53,6 +53,11 @@ impl<'a> Fields<'a> {
         Self { rest: message, len: message.len() }
     }
 
+    /// Goes on at an offset that such a walk stood at.
+    pub(super) fn from_offset(message: &'a [u8], offset: usize) -> Self {
+        Self { rest: message.get(offset..).unwrap_or_default(), len: message.len() }
+    }
+
     pub(super) fn offset(&self) -> usize {
         self.len - self.rest.len()
     }

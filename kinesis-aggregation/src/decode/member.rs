@@ -23,6 +23,33 @@ impl<'a> Members<'a> {
     }
 }
 
+/// A place between two members of an aggregate, to go on from later without walking the ones before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemberCursor {
+    offset: usize,
+    index: usize,
+}
+
+impl MemberCursor {
+    /// The place of the next member in wire order, from 0.
+    pub const fn index(&self) -> u64 {
+        self.index as u64
+    }
+}
+
+impl<'a> Members<'a> {
+    /// Goes on where another iterator of the same aggregate stood.
+    pub(super) fn resume(aggregate: &'a Aggregate, cursor: MemberCursor) -> Self {
+        let fields = Fields::from_offset(&aggregate.message, cursor.offset);
+        Self { aggregate, fields, next_index: cursor.index }
+    }
+
+    /// The place in front of the next member.
+    pub fn cursor(&self) -> MemberCursor {
+        MemberCursor { offset: self.fields.offset(), index: self.next_index }
+    }
+}
+
 impl<'a> Iterator for Members<'a> {
     type Item = Member<'a>;
 

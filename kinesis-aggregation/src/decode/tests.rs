@@ -2,7 +2,7 @@ use bytes::Bytes;
 use kinesis_core::{HashKey, HashKeyRange, RandomStream, Randomness};
 use prost::Message;
 
-use super::{DecodeOptions, DigestRule, Member, RangeRule, decode};
+use super::{DecodeOptions, DigestRule, Member, MemberCursor, RangeRule, decode};
 use crate::encode::AggregateBuilder;
 use crate::error::{DecodeError, Table};
 use crate::frame::{MAGIC, digest};
@@ -321,4 +321,23 @@ fn encoded_records_decode_to_themselves() {
         let aggregate = decode(&builder.finish()).unwrap().unwrap();
         assert!(aggregate.members().map(output).eq(inputs), "seed {seed}");
     }
+}
+
+#[test]
+fn members_go_on_from_a_cursor_as_if_they_had_not_stopped() {
+    let mut builder = AggregateBuilder::new();
+    for index in 0..50 {
+        builder.add(&format!("key-{}", index % 7), None, format!("{index}").as_bytes());
+    }
+    let aggregate = decode(&builder.finish()).unwrap().unwrap();
+    let whole: Vec<_> = aggregate.members().map(|member| (member.index(), member.data())).collect();
+    let (mut cursor, mut pieces) = (MemberCursor::default(), Vec::new());
+    while pieces.len() < whole.len() {
+        assert_eq!(cursor.index(), pieces.len() as u64);
+        let mut members = aggregate.members_from(cursor);
+        pieces.extend(members.by_ref().take(3).map(|member| (member.index(), member.data())));
+        cursor = members.cursor();
+    }
+    assert_eq!(pieces, whole);
+    assert_eq!(aggregate.members_from(cursor).len(), 0);
 }

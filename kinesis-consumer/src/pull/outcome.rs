@@ -1,5 +1,7 @@
 //! How a pulled job ended, for all of its subtasks.
 
+use std::error::Error;
+
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
@@ -48,7 +50,10 @@ impl Outcome {
 pub(super) fn cause_of(error: &ConsumerError) -> String {
     match error {
         ConsumerError::JobFailed { cause } => cause.clone(),
-        error => error.to_string(),
+        error => {
+            let causes = std::iter::successors(Some(error as &dyn Error), |&error| error.source());
+            causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::vec::IntoIter;
 
 use aws_sdk_kinesis::types::Record as SdkRecord;
 use bytes::Bytes;
-use kinesis_aggregation::{Aggregate, DecodeOptions};
+use kinesis_aggregation::{Aggregate, DecodeOptions, MemberCursor};
 use kinesis_core::{HashKeyRange, RecordPosition, RequestError, RequestErrorKind, SequenceNumber};
 
 use super::{ForeignMembers, ReaderSettings, ReaderShared};
@@ -30,8 +30,8 @@ struct Opened {
     sequence_number: SequenceNumber,
     arrived_at: Option<SystemTime>,
     aggregate: Aggregate,
-    /// The next member to deliver.
-    next: u64,
+    /// In front of the next member to deliver.
+    next: MemberCursor,
 }
 
 /// Takes aggregates apart and decodes records, batch by batch; a reply is never decoded as a whole.
@@ -102,7 +102,7 @@ impl<S: Schema> Expander<S> {
                 if position.covers(RecordPosition::new(sequence_number, aggregate.len() as u64 - 1)) {
                     return Ok(());
                 }
-                let opened = Opened { sequence_number, arrived_at, aggregate, next: 0 };
+                let opened = Opened { sequence_number, arrived_at, aggregate, next: MemberCursor::default() };
                 self.opened = self.admit(opened, collecting)?;
                 return Ok(());
             }
@@ -153,12 +153,13 @@ impl<S: Schema> Expander<S> {
         collecting: &mut Collecting<S::Item>,
     ) -> Result<Option<Opened>, ConsumerError> {
         let per_member = self.settings.foreign_members == ForeignMembers::PerMember;
-        let next = usize::try_from(opened.next).unwrap_or(usize::MAX);
-        for member in opened.aggregate.members().skip(next) {
-            if collecting.items.len() >= self.settings.max_batch {
+        let mut members = opened.aggregate.members_from(opened.next);
+        loop {
+            if collecting.items.len() >= self.settings.max_batch && members.len() > 0 {
+                opened.next = members.cursor();
                 return Ok(Some(opened));
             }
-            opened.next = member.index() + 1;
+            let Some(member) = members.next() else { break };
             let at = RecordPosition::new(opened.sequence_number, member.index());
             if position.covers(at) {
                 continue;

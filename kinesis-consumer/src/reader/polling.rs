@@ -32,6 +32,9 @@ const MAX_REPLY_BYTES: usize = 10 * 1024 * 1024;
 /// How long it counts that the last record was seen in its place, where nothing came behind it.
 const PROOF_LASTS: Duration = Duration::from_secs(60);
 
+/// What a record takes in memory beside its data and key: the record of the SDK, its texts, and its allocations.
+const RECORD_OVERHEAD_BYTES: usize = size_of::<SdkRecord>() + 128;
+
 /// What a record takes of the service's limits: data and partition key.
 fn record_bytes(record: &SdkRecord) -> usize {
     record.data.as_ref().len() + record.partition_key.as_ref().map_or(0, String::len)
@@ -44,6 +47,22 @@ fn is_about_a_missing_shard(error: &ConsumerError) -> bool {
 enum Next {
     Poll,
     ShardEnded,
+    /// Nobody listens any more.
+    Stopped,
+}
+
+/// What one attempt of a read came to, where it is not an error.
+enum Attempt {
+    Reply(Box<GetRecordsReply>, OwnedSemaphorePermit),
+    Throttled(RequestError),
+    Stopped,
+}
+
+/// What a read came to.
+enum Fetched {
+    Reply(Box<GetRecordsReply>, OwnedSemaphorePermit),
+    /// The call has to be made again later.
+    Later,
     /// Nobody listens any more.
     Stopped,
 }
@@ -127,17 +146,18 @@ impl<S: Schema> PollingReader<S> {
     }
 
     async fn cycle(&mut self) -> Result<Next, ConsumerError> {
-        let iterator = self.iterator().await?;
         tokio::time::sleep_until(self.pacer.next_call(Instant::now())).await;
-        let Some(mut memory) = self.shared.memory.reserve(MAX_REPLY_BYTES).await else {
-            return Ok(Next::Stopped);
-        };
-        let called = Instant::now();
-        let Some(GetRecordsReply { output: reply, served_at, .. }) = self.fetch(&iterator).await? else {
+        let Some(iterator) = self.iterator().await? else {
             return Ok(Next::Poll);
         };
+        let called = Instant::now();
+        let (reply, served_at, mut memory) = match self.fetch(&iterator).await? {
+            Fetched::Reply(reply, memory) => (reply.output, reply.served_at, memory),
+            Fetched::Later => return Ok(Next::Poll),
+            Fetched::Stopped => return Ok(Next::Stopped),
+        };
         let bytes = reply.records.iter().map(record_bytes).sum();
-        self.shared.memory.shrink(&mut memory, bytes);
+        self.shared.memory.shrink(&mut memory, bytes + reply.records.len() * RECORD_OVERHEAD_BYTES);
         let dated = served_at.unwrap_or_else(|| self.shared.clock.now());
         let Some(exposure) = self.exposure(dated).await? else {
             return Ok(Next::Poll);
@@ -219,51 +239,56 @@ impl<S: Schema> PollingReader<S> {
         }
     }
 
-    async fn iterator(&mut self) -> Result<String, ConsumerError> {
+    /// An iterator to read on with; nothing where it has to be asked for again later.
+    async fn iterator(&mut self) -> Result<Option<String>, ConsumerError> {
         if let Some(iterator) = &self.iterator {
-            return Ok(iterator.clone());
+            return Ok(Some(iterator.clone()));
         }
         let start = self.position.resume();
         self.expected = self.position.last().filter(|_| matches!(start, IteratorStart::AtSequenceNumber(_)));
         let (client, id) = (&self.shared.client, &self.id);
         let policy = self.shared.settings.get_iterator;
-        let iterator = retry(policy, &mut self.random, || client.get_shard_iterator(&id.stream, &id.shard, start))
-            .await
-            .map_err(ConsumerError::Request)?;
-        self.iterator = Some(iterator.clone());
-        Ok(iterator)
+        let given = retry(policy, &mut self.random, || client.get_shard_iterator(&id.stream, &id.shard, start)).await;
+        match given {
+            Ok(iterator) => self.iterator = Some(iterator),
+            // As with a read: it says nothing about the job.
+            Err(error) if error.is_throttle() => self.pause(&error),
+            Err(error) => return Err(ConsumerError::Request(error)),
+        }
+        Ok(self.iterator.clone())
     }
 
-    /// One reply; nothing where the call has to be made again later.
+    /// One reply, with the memory that it was given room in.
     ///
-    /// A throttle pauses this shard alone, for as long as it takes: it says nothing about the job.
-    async fn fetch(&mut self, iterator: &str) -> Result<Option<GetRecordsReply>, ConsumerError> {
+    /// Room and a slot are held while a call is on its way, and not while the next attempt is waited for. A throttle
+    /// pauses this shard alone, for as long as it takes: it says nothing about the job.
+    async fn fetch(&mut self, iterator: &str) -> Result<Fetched, ConsumerError> {
         let shared = Arc::clone(&self.shared);
-        let Ok(_slot) = shared.in_flight.acquire().await else {
-            return Ok(None);
-        };
         let (client, id) = (&shared.client, &self.id);
         let policy = shared.settings.get_records;
         let limit = self.pacer.max_records();
         let result = retry(policy, &mut self.random, || async {
+            let Some(memory) = shared.memory.reserve(MAX_REPLY_BYTES).await else { return Ok(Attempt::Stopped) };
+            let Ok(_slot) = shared.in_flight.acquire().await else { return Ok(Attempt::Stopped) };
             match client.get_records(&id.stream, &id.shard, iterator, limit).await {
-                Err(error) if error.is_throttle() => Ok(Err(error)),
-                result => result.map(Ok),
+                Err(error) if error.is_throttle() => Ok(Attempt::Throttled(error)),
+                result => result.map(|reply| Attempt::Reply(Box::new(reply), memory)),
             }
         })
         .await;
         match result {
-            Ok(Ok(reply)) => {
+            Ok(Attempt::Reply(reply, memory)) => {
                 self.throttles = 0;
-                Ok(Some(reply))
+                Ok(Fetched::Reply(reply, memory))
             }
-            Ok(Err(throttle)) => {
+            Ok(Attempt::Throttled(throttle)) => {
                 self.pause(&throttle);
-                Ok(None)
+                Ok(Fetched::Later)
             }
+            Ok(Attempt::Stopped) => Ok(Fetched::Stopped),
             Err(error) if error.kind() == RequestErrorKind::ExpiredIterator => {
                 self.iterator = None;
-                Ok(None)
+                Ok(Fetched::Later)
             }
             Err(error) => Err(ConsumerError::Request(error)),
         }

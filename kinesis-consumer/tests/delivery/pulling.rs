@@ -8,7 +8,7 @@ use futures_core::Stream;
 use kinesis_consumer::{BuildError, ConsumerError, MemoryStore, Positions, RawRecords, Subtask, Utf8};
 use kinesis_core::{ConsumerConfig, StartingPosition};
 use kinesis_testkit::testing::{ReshardSchedule, assert_exactly_once};
-use kinesis_testkit::{FakeKinesis, Operation};
+use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Operation};
 
 use crate::support::{Database, STREAM, World, crash_after, drain, number, numbers, poll_once, pull_by_single_polls};
 
@@ -208,7 +208,7 @@ async fn one_subtasks_error_ends_the_others_with_its_text() {
         let (first, second) = task.await.unwrap();
         originals += usize::from(matches!(first, ConsumerError::Schema { .. }));
         let ConsumerError::JobFailed { cause } = &second else { panic!("{second:?}") };
-        assert!(cause.ends_with("could not be decoded by the schema"), "{cause}");
+        assert!(cause.contains("could not be decoded by the schema: the data is no UTF-8 text"), "{cause}");
     }
     assert_eq!(originals, 1);
 }
@@ -276,4 +276,27 @@ async fn positions_of_a_stream_that_was_created_anew_are_refused() {
     let new = one_subtask(&world, 1).await.snapshot();
     let error = world.consumer().positions([old, new]).build_pull().unwrap_err();
     assert!(matches!(error, BuildError::Positions(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_subtask_is_told_what_the_service_said() {
+    let world = World::new(2);
+    let denied =
+        Fault::Error { code: "AccessDeniedException".into(), message: "no such permission".into(), status: 400 };
+    world.fake.inject(
+        FaultRule::on(Operation::GetRecords).shard("shardId-000000000000".parse().unwrap()).fault(denied).always(),
+    );
+    let consumer = world.consumer().parallelism(2).build_pull().unwrap();
+    let mut subtasks = consumer.into_subtasks().await.unwrap();
+    let (mut second, mut first) = (subtasks.remove(1), subtasks.remove(0));
+    let (one, two) = tokio::join!(first.next_batch(), second.next_batch());
+    for error in [one.unwrap_err(), two.unwrap_err()] {
+        let mut text = String::new();
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            text += &format!("{error}: ");
+            cause = error.source();
+        }
+        assert!(text.contains("AccessDenied"), "{text}");
+    }
 }

@@ -3,11 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod checkpoints;
-mod conformance;
 mod failures;
 mod lineage;
 mod positions;
 mod reading;
+mod requests;
 mod retention;
 mod streams;
 mod support;

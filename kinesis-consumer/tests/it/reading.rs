@@ -166,3 +166,12 @@ async fn a_listing_of_several_pages_is_read_whole() {
     // A thousand shards are a page: two calls for the start, two for the drain.
     assert_eq!(world.fake.call_counts()[&Operation::ListShards].calls, 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn throttled_iterators_slow_their_shard_and_do_not_fail_the_job() {
+    let world = World::new(2);
+    world.put_many(0..20).await;
+    world.fake.inject(FaultRule::on(Operation::GetShardIterator).fault(Fault::throttle()).times(20));
+    world.drain().await;
+    assert_eq!(world.seen.sorted(), texts(0..20));
+}
