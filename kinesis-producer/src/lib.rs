@@ -43,7 +43,8 @@
 //!   Records without an outcome then become *Unknown*.
 //! - Copies of a record: at most one, and one more for each attempt without a clear answer and for each wrong shard.
 //! - Errors that no repetition changes (missing stream, no permission, a record over the stream's limit) fail at once,
-//!   and only the records they are about. Everything else is tried until the record's time is up.
+//!   and only the records they are about; a look-up of a stream that was refused so speaks for its records of the next
+//!   second. Everything else is tried until the record's time is up.
 //! - After [`close`](KinesisProducer::close) nothing reaches the service any more.
 //!
 //! # Ordered mode

@@ -145,7 +145,8 @@ impl Pipeline {
         let Incoming { stream, record, hash_key, responder } = incoming;
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let stream = entry(&mut self.streams, &mut self.ledger, &self.meter, &stream);
+        let name = stream;
+        let stream = entry(&mut self.streams, &mut self.ledger, &self.meter, &name);
         let tracker = Tracker {
             responder,
             accepted_at: now,
@@ -163,15 +164,15 @@ impl Pipeline {
             data: record.data,
             tracker,
         };
+        let mut ctx = context(&mut self.ledger, &mut self.random, now, stream.is_urgent);
         match &mut stream.state {
             State::Open(open) => {
                 open.meter.received(now);
-                let mut ctx = context(&mut self.ledger, &mut self.random, now, stream.is_urgent);
                 open.accept(record, &mut ctx);
             }
             State::Opening(opening) => {
                 opening.meter.received(now);
-                opening.accept(record);
+                opening.accept(record, &name, &mut ctx);
             }
         }
     }
@@ -254,6 +255,19 @@ impl Pipeline {
                 State::Open(open) => open.advance(&mut ctx),
             }
         }
+        self.forget_idle(now);
+    }
+
+    /// Forgets streams that could not be opened and that nobody asks for.
+    fn forget_idle(&mut self, now: Instant) {
+        let ledger = &mut self.ledger;
+        self.streams.retain(|_, stream| {
+            let is_idle = matches!(&stream.state, State::Opening(opening) if opening.is_idle(now));
+            if is_idle {
+                ledger.remove_account(stream.account);
+            }
+            !is_idle
+        });
     }
 
     /// When to call [`advance`](Self::advance) and [`next_action`](Self::next_action) again.

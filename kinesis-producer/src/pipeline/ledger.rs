@@ -90,6 +90,7 @@ pub(crate) struct Released {
 pub(crate) struct Ledger {
     pub(crate) stats: ProducerStats,
     accounts: Vec<Account>,
+    vacant: Vec<AccountId>,
     /// The most bytes that one record takes of the queue's room.
     largest_share: usize,
     released: Released,
@@ -102,6 +103,7 @@ impl Ledger {
         Self {
             stats: ProducerStats::default(),
             accounts: Vec::new(),
+            vacant: Vec::new(),
             largest_share: queue_limit_bytes,
             released: Released::default(),
             failures: None,
@@ -110,8 +112,19 @@ impl Ledger {
 
     /// Begins the account of a stream.
     pub(crate) fn add_account(&mut self) -> AccountId {
+        if let Some(account) = self.vacant.pop() {
+            return account;
+        }
         self.accounts.push(Account::default());
         (self.accounts.len() - 1) as AccountId
+    }
+
+    /// Ends the account of a stream without outstanding records; another stream may be given it.
+    ///
+    /// Its numbers go on, so that a flush that is waited for is not mistaken.
+    pub(crate) fn remove_account(&mut self, account: AccountId) {
+        debug_assert!(self.accounts[account as usize].generations.is_empty(), "records are outstanding");
+        self.vacant.push(account);
     }
 
     /// Enters a record, and tells its generation.

@@ -35,6 +35,16 @@ pub(crate) struct StreamInfo {
 /// Who waits for a stream to be looked up, and what that came to.
 pub(crate) type OpenWaiter = oneshot::Sender<Result<(), Arc<RequestError>>>;
 
+/// How long a look-up that was refused for good speaks for the records that follow.
+const REFUSAL_LASTS: Duration = Duration::from_secs(1);
+
+/// A look-up that was refused for good, and until when nobody asks again.
+#[derive(Debug)]
+struct Refusal {
+    error: Arc<RequestError>,
+    until: Instant,
+}
+
 /// The records that wait while a stream is looked up.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
@@ -43,6 +53,7 @@ pub(crate) struct Opening {
     running: bool,
     pause: Pause,
     last: Option<Arc<str>>,
+    refusal: Option<Refusal>,
     pub(super) meter: StreamMeter,
 }
 
@@ -51,13 +62,28 @@ impl Opening {
         Self { meter, ..Self::default() }
     }
 
-    pub(crate) fn accept(&mut self, record: QueuedRecord) {
-        self.waiting.push_back(record);
+    /// Takes a record in; it fails at once where a look-up has just failed for good.
+    pub(crate) fn accept(&mut self, record: QueuedRecord, stream: &StreamName, ctx: &mut Context<'_>) {
+        match self.refusal.as_ref().filter(|refusal| refusal.until > ctx.now) {
+            None => self.waiting.push_back(record),
+            Some(refusal) => {
+                let cause = FailureCause::Request(Arc::clone(&refusal.error));
+                self.meter.given_up(&record.tracker, None, &cause, ctx.now);
+                ctx.ledger.give_up(record.tracker, stream, cause);
+            }
+        }
     }
 
-    /// Takes note of who wants to know when the stream is found.
+    /// Takes note of who wants to know when the stream is found, and looks it up whatever the last look-up said.
     pub(crate) fn wait(&mut self, waiter: OpenWaiter) {
+        self.refusal = None;
         self.waiters.push(waiter);
+    }
+
+    /// Whether nothing is to be remembered of the stream.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        let is_refused = self.refusal.as_ref().is_some_and(|refusal| refusal.until > now);
+        !is_refused && !self.running && self.waiting.is_empty() && self.waiters.is_empty()
     }
 
     /// When to look the stream up, if that is wanted.
@@ -83,6 +109,7 @@ impl Opening {
         }
         tracing::warn!(%stream, %error, records = self.waiting.len(), "records not stored");
         self.pause.succeed();
+        self.refusal = Some(Refusal { error: Arc::clone(&error), until: ctx.now + REFUSAL_LASTS });
         for record in self.waiting.drain(..) {
             let cause = FailureCause::Request(Arc::clone(&error));
             self.meter.given_up(&record.tracker, None, &cause, ctx.now);
@@ -145,11 +172,11 @@ mod tests {
         let mut random = Randomness::from_seed(1).stream("retry");
         let mut opening = Opening::default();
         let (record, outcome) = awaited_record(0, "k", b"x", start());
-        opening.accept(record);
+        let mut ctx = Context { now: start(), ledger: &mut ledger, random: &mut random, urgent: false };
+        opening.accept(record, &stream(), &mut ctx);
         assert_eq!(opening.due_at(start()), Some(start()));
         opening.start();
         assert_eq!(opening.due_at(start()), None, "one look-up at a time");
-        let mut ctx = Context { now: start(), ledger: &mut ledger, random: &mut random, urgent: false };
         let error = RequestError::new("DescribeStreamSummary", "orders", kind, None, "no");
         opening.fail(&stream(), error, &BACKOFF, &mut ctx);
         ctx.now = start() + after;

@@ -36,10 +36,14 @@ fn pipeline(requests: usize) -> Pipeline {
 }
 
 fn put(pipeline: &mut Pipeline, stream: &str) -> PutHandle {
+    put_at(pipeline, stream, start())
+}
+
+fn put_at(pipeline: &mut Pipeline, stream: &str, now: tokio::time::Instant) -> PutHandle {
     let (responder, outcome) = Places::default().next();
     let record = UserRecord::new(stream, "key", "data");
     let incoming = Incoming { stream: name(stream), hash_key: record.hash_key(), record, responder };
-    pipeline.accept(incoming, start());
+    pipeline.accept(incoming, now);
     outcome
 }
 
@@ -101,18 +105,40 @@ fn streams_are_served_in_turn() {
     assert_eq!(served, ["a", "b", "c", "a", "b", "c", "a", "b", "c"]);
 }
 
-#[test]
-fn a_stream_that_was_missing_is_looked_up_for_the_next_record() {
-    let mut pipeline = pipeline(1);
-    let first = put(&mut pipeline, "orders");
-    let Some(Action::Open(stream)) = pipeline.next_action(start()) else {
-        panic!("the stream is looked up");
-    };
+/// Looks a stream up at that time, in vain.
+fn look_up_in_vain(pipeline: &mut Pipeline, now: tokio::time::Instant) -> bool {
+    let Some(Action::Open(stream)) = pipeline.next_action(now) else { return false };
     let error = RequestError::new("ListShards", "orders", RequestErrorKind::NotFound, None, "no such stream");
-    pipeline.on_opened(&stream, Err(error), start());
-    assert!(matches!(first.outcome().unwrap(), Outcome::Failed { .. }));
-    assert!(pipeline.next_action(start()).is_none(), "nothing waits");
-    let _second = put(&mut pipeline, "orders");
-    assert!(matches!(pipeline.next_action(start()), Some(Action::Open(_))));
-    assert_eq!(pipeline.stats().outstanding(), 1);
+    pipeline.on_opened(&stream, Err(error), now);
+    true
+}
+
+#[test]
+fn a_stream_that_was_missing_is_looked_up_again_after_a_second_and_not_for_every_record() {
+    let mut pipeline = pipeline(1);
+    let mut look_ups = 0;
+    for at in 0..30 {
+        let now = start() + Duration::from_millis(100 * at);
+        let outcome = put_at(&mut pipeline, "orders", now);
+        look_ups += u32::from(look_up_in_vain(&mut pipeline, now));
+        assert!(matches!(outcome.outcome().unwrap(), Outcome::Failed { .. }), "at once: {at}");
+    }
+    assert_eq!(look_ups, 3, "in three seconds");
+}
+
+#[test]
+fn streams_that_do_not_exist_are_forgotten() {
+    let mut pipeline = pipeline(1);
+    for stream in ["a", "b", "c"] {
+        drop(put(&mut pipeline, stream));
+        assert!(look_up_in_vain(&mut pipeline, start()));
+    }
+    pipeline.advance(start());
+    assert_eq!(pipeline.streams.len(), 3, "what was refused is remembered for a second");
+    let later = start() + Duration::from_secs(2);
+    pipeline.advance(later);
+    assert_eq!(pipeline.streams.len(), 0);
+    drop(put_at(&mut pipeline, "d", later));
+    assert!(look_up_in_vain(&mut pipeline, later));
+    assert_eq!((pipeline.stats().outstanding(), pipeline.stats().user_records_failed), (0, 4));
 }
