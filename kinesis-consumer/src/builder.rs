@@ -19,7 +19,7 @@ use crate::events::{ConsumerEvent, Listener};
 use crate::mutants::Mutant;
 use crate::pacing::PacingLimits;
 use crate::pull::{KeptByUser, Positions, PullConsumer};
-use crate::reader::{ForeignMembers, LossPolicy, MemoryBudget, ReaderSettings, ReaderShared};
+use crate::reader::{ForeignMembers, LossPolicy, MemoryBudget, ReaderSettings, ReaderShared, Retentions};
 use crate::schema::{Judged, Schema};
 use crate::store::CheckpointStore;
 
@@ -256,6 +256,7 @@ impl<S: Schema> ConsumerBuilder<S> {
             clock: self.clock,
             randomness: self.randomness,
             memory: MemoryBudget::new(self.memory_bytes),
+            retentions: Retentions::new(&streams, self.config.describe_stream_retry()),
             in_flight: Semaphore::new(DEFAULT_IN_FLIGHT),
             control: handle.watch(),
             listener: self.listener,

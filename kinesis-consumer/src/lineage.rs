@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use kinesis_core::{HashKey, Shard, ShardId};
+use kinesis_core::{Shard, ShardId};
 
 use crate::position::ShardPosition;
 
 mod coverage;
 mod kinship;
+mod succession;
 
 use coverage::Coverage;
 use kinship::Kinship;
@@ -35,12 +36,39 @@ struct Node {
     progress: Option<ShardProgress>,
     start: ShardPosition,
     owed_since: SystemTime,
+    /// Its records were gone before it was begun, which was accepted.
+    is_skipped: bool,
+    /// A subtask has it, or had it.
+    is_taken_up: bool,
+    /// It was at its end when the job began.
+    was_over: bool,
     absent: u32,
 }
 
 impl Node {
+    fn of(entry: &Entry<'_>) -> Self {
+        let Entry { shard, start, owed_since, is_skipped, progress } = entry;
+        let mut node = Self {
+            shard: Shard::clone(shard),
+            progress: progress.clone(),
+            start: *start,
+            owed_since: *owed_since,
+            is_skipped: *is_skipped,
+            is_taken_up: false,
+            was_over: false,
+            absent: 0,
+        };
+        node.was_over = node.is_over();
+        node
+    }
+
     fn is_ended(&self) -> bool {
         self.progress.as_ref().is_some_and(|progress| progress.position.is_ended())
+    }
+
+    /// Whether nothing of it is to be read any more.
+    fn is_over(&self) -> bool {
+        self.is_skipped || self.is_ended()
     }
 
     fn position(&self) -> ShardPosition {
@@ -66,7 +94,7 @@ pub(crate) struct Startable {
     pub(crate) position: ShardPosition,
     /// From when on records of it may be unread, by the service's clock; nothing where it goes on at its last record.
     pub(crate) unread_since: Option<SystemTime>,
-    /// Its own state after a restart, or its parents' final states, in the order of their ranges.
+    /// Its own state after a restart, or what it inherits, in the order of the ranges.
     pub(crate) states: Vec<(Shard, Bytes)>,
 }
 
@@ -78,6 +106,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) start: ShardPosition,
     /// What arrives in it from then on is to be read, by the service's clock.
     pub(crate) owed_since: SystemTime,
+    /// Its records were gone before it was begun.
+    pub(crate) is_skipped: bool,
     pub(crate) progress: Option<ShardProgress>,
 }
 
@@ -105,12 +135,21 @@ pub(crate) struct ShardGraph {
     listed_at: SystemTime,
     /// Whether the stream is kept in the checkpoints and not read.
     is_dormant: bool,
+    /// Whether shards whose end the job itself saw stay until it is restored.
+    keeps_ends: bool,
 }
 
 impl ShardGraph {
     /// The lineage of a stream that is read from `start` on, and of which nothing is owed before `owed_since`.
     pub(crate) const fn new(start: ShardPosition, owed_since: SystemTime) -> Self {
-        Self { start, nodes: BTreeMap::new(), children: BTreeMap::new(), listed_at: owed_since, is_dormant: false }
+        Self {
+            start,
+            nodes: BTreeMap::new(),
+            children: BTreeMap::new(),
+            listed_at: owed_since,
+            is_dormant: false,
+            keeps_ends: false,
+        }
     }
 
     /// Keeps every shard as it is: none is begun, none is waited for, and all stay in the checkpoints.
@@ -118,11 +157,21 @@ impl ShardGraph {
         self.is_dormant = true;
     }
 
+    /// Keeps the shards whose end this job saw: whoever keeps the positions may not have kept that end.
+    ///
+    /// So a shard that is missing from later positions was at its end in all that was kept when their job began.
+    pub(crate) const fn keep_ends(&mut self) {
+        self.keeps_ends = true;
+    }
+
+    /// When the last complete listing was asked for, by the service's clock.
+    pub(crate) const fn listed_at(&self) -> SystemTime {
+        self.listed_at
+    }
+
     /// Puts back a shard of a checkpoint.
     pub(crate) fn restore(&mut self, entry: &Entry<'_>) {
-        let Entry { shard, start, owed_since, progress } = entry;
-        let (shard, progress) = (Shard::clone(shard), progress.clone());
-        self.insert(Node { shard, progress, start: *start, owed_since: *owed_since, absent: 0 });
+        self.insert(Node::of(entry));
     }
 
     fn insert(&mut self, node: Node) {
@@ -179,51 +228,27 @@ impl ShardGraph {
             let start = if kinship.is_descendant(id) { ShardPosition::TRIM_HORIZON } else { self.start };
             changes.discovered.push(id.clone());
             let owed_since = self.listed_at;
-            self.insert(Node { shard: shard.clone(), progress: None, start, owed_since, absent: 0 });
+            self.insert(Node::of(&Entry { shard, start, owed_since, is_skipped: false, progress: None }));
         }
     }
 
     fn note_absent(&mut self, listed: &BTreeMap<ShardId, Shard>, changes: &mut ListingChanges) {
-        let absent: Vec<ShardId> = self.nodes.keys().filter(|id| !listed.contains_key(*id)).cloned().collect();
-        for id in absent {
-            // Children that have begun: until then they need the final state that is kept here.
-            let covered = self.children_cover(&id, |child| child.progress.is_some());
-            let Some(node) = self.nodes.get_mut(&id) else { continue };
+        for (id, node) in self.nodes.iter_mut().filter(|(id, _)| !listed.contains_key(*id)) {
             node.absent += 1;
-            if !node.is_ended() {
-                if node.absent == 1 {
-                    changes.lost.push(id);
-                }
-            } else if covered && node.absent >= ABSENT_LISTINGS {
-                changes.pruned.push(id);
+            if node.absent == 1 && !node.is_over() {
+                changes.lost.push(id.clone());
             }
         }
+        changes.pruned = self.forgettable();
     }
 
-    /// Whether children that `counts` accepts cover the whole range of `id` between them.
-    fn children_cover(&self, id: &ShardId, counts: impl Fn(&Node) -> bool) -> bool {
-        let Some(parent) = self.nodes.get(id) else { return false };
-        let range = parent.shard.hash_key_range;
-        let children = self.children.get(id).into_iter().flatten().filter_map(|child| self.nodes.get(child));
-        let mut ranges: Vec<_> = children.filter(|node| counts(node)).map(|node| node.shard.hash_key_range).collect();
-        ranges.sort();
-        let mut next = Some(range.start());
-        for child in ranges {
-            match next {
-                Some(key) if child.contains(key) => next = child.end().value().checked_add(1).map(HashKey::new),
-                _ => {}
-            }
-        }
-        next.is_none_or(|key| key > range.end())
-    }
-
-    /// The shards that can begin: not begun yet, and every parent finished or unknown.
+    /// The shards that can begin: not begun yet, and every ancestor finished or unknown.
     ///
-    /// A parent that is neither listed nor in the state is gone with its records, and counts as finished.
+    /// An ancestor that is neither listed nor in the state is gone with its records, and counts as finished.
     pub(crate) fn startable(&self) -> Vec<Startable> {
         self.read()
-            .filter(|node| node.progress.is_none() && node.absent == 0)
-            .filter(|node| self.parents_of(node).all(Node::is_ended))
+            .filter(|node| node.progress.is_none() && !node.is_skipped && !node.is_taken_up && node.absent == 0)
+            .filter(|node| self.is_behind_its_ancestors(node))
             .map(|node| Startable {
                 shard: node.shard.clone(),
                 position: node.start,
@@ -234,9 +259,13 @@ impl ShardGraph {
     }
 
     /// The shards that were begun and are not finished, as a restored job takes them up.
+    ///
+    /// They wait for ancestors that are not finished. In a checkpoint of the consumer's own there are none; positions that
+    /// a user keeps may have a child's later than its parent's.
     pub(crate) fn resumable(&self) -> Vec<Startable> {
-        let unfinished = self.read().filter(|node| !node.is_ended());
+        let unfinished = self.read().filter(|node| !node.is_over() && !node.is_taken_up);
         unfinished
+            .filter(|node| self.is_behind_its_ancestors(node))
             .filter_map(|node| {
                 let progress = node.progress.as_ref()?;
                 let states = vec![(node.shard.clone(), progress.user_state.clone())];
@@ -246,17 +275,11 @@ impl ShardGraph {
             .collect()
     }
 
-    fn parents_of<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
-        node.shard.parents().filter_map(|parent| self.nodes.get(parent))
-    }
-
-    fn inherited(&self, node: &Node) -> Vec<(Shard, Bytes)> {
-        let mut states: Vec<_> = self
-            .parents_of(node)
-            .filter_map(|parent| Some((parent.shard.clone(), parent.progress.as_ref()?.user_state.clone())))
-            .collect();
-        states.sort_by_key(|(shard, _)| shard.hash_key_range.start());
-        states
+    /// Notes that a subtask has the shard.
+    pub(crate) fn take_up(&mut self, id: &ShardId) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.is_taken_up = true;
+        }
     }
 
     /// Notes how far a shard was read.
@@ -288,11 +311,14 @@ impl ShardGraph {
     }
 
     /// Ends a shard whose unread records are gone, where it is.
+    ///
+    /// One that was never begun is skipped: its children inherit what it would have.
     pub(crate) fn give_up(&mut self, id: &ShardId) {
         let Some(node) = self.nodes.get_mut(id) else { return };
-        let start = node.start;
-        let begun = || ShardProgress { position: start, user_state: Bytes::new(), watermark: None };
-        node.progress.get_or_insert_with(begun).position.end();
+        match &mut node.progress {
+            Some(progress) => progress.position.end(),
+            None => node.is_skipped = true,
+        }
         let range = node.shard.hash_key_range;
         debug_assert!(self.covered().holds(range), "giving {id} up made its hash keys fall out of {self:?}");
     }
@@ -302,7 +328,7 @@ impl ShardGraph {
     ///
     /// A key never leaves the set. What would fall out would be read by nobody, without an error.
     fn covered(&self) -> Coverage {
-        let counts = |(id, node): &(&ShardId, &Node)| !node.is_ended() || !self.knows_children_of(id);
+        let counts = |(id, node): &(&ShardId, &Node)| !node.is_over() || !self.knows_children_of(id);
         Coverage::of(self.nodes.iter().filter(counts).map(|(_, node)| node.shard.hash_key_range))
     }
 
@@ -311,20 +337,22 @@ impl ShardGraph {
     /// The final state of a finished shard is left out once children that cover its range have begun: theirs, in the
     /// same checkpoint, has taken its place.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.nodes.iter().map(|(id, node)| {
+        let replaced = self.replaced();
+        self.nodes.iter().map(move |(id, node)| {
             let mut progress = node.progress.clone();
             if let Some(progress) = progress.as_mut().filter(|progress| progress.position.is_ended())
-                && self.children_cover(id, |child| child.progress.is_some())
+                && self.children_cover(id, |child| child.has_begun(&replaced))
             {
                 progress.user_state = Bytes::new();
             }
-            Entry { shard: &node.shard, start: node.start, owed_since: node.owed_since, progress }
+            let (shard, start, owed_since, is_skipped) = (&node.shard, node.start, node.owed_since, node.is_skipped);
+            Entry { shard, start, owed_since, is_skipped, progress }
         })
     }
 
     /// The shards that are not read to their end, begun or not.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Shard> {
-        self.read().filter(|node| !node.is_ended()).map(|node| &node.shard)
+        self.read().filter(|node| !node.is_over()).map(|node| &node.shard)
     }
 
     /// The shards of a stream that is read; none of a dormant one.
@@ -337,255 +365,4 @@ impl ShardGraph {
 mod random;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kinesis_core::{HashKeyRange, RecordPosition, SequenceNumber, from_unix_millis};
-
-    const T0: ShardPosition = ShardPosition::at_timestamp(SystemTime::UNIX_EPOCH);
-
-    fn id(index: u64) -> ShardId {
-        ShardId::from_index(index)
-    }
-
-    fn shard(index: u64, range: HashKeyRange, parents: &[u64]) -> Shard {
-        Shard {
-            id: id(index),
-            hash_key_range: range,
-            parent: parents.first().copied().map(id),
-            adjacent_parent: parents.get(1).copied().map(id),
-            starting_sequence_number: SequenceNumber::ZERO,
-            ending_sequence_number: None,
-        }
-    }
-
-    fn halves() -> (HashKeyRange, HashKeyRange) {
-        let halves = HashKeyRange::uniform(2);
-        (halves[0], halves[1])
-    }
-
-    fn restore(graph: &mut ShardGraph, shard: Shard, start: ShardPosition, progress: Option<ShardProgress>) {
-        graph.restore(&Entry { shard: &shard, start, owed_since: SystemTime::UNIX_EPOCH, progress });
-    }
-
-    fn progress(ended: bool, state: &'static str) -> ShardProgress {
-        let position = ShardPosition::from_parts(Some(RecordPosition::new(9.into(), 0)), None, ended);
-        ShardProgress { position, user_state: Bytes::from_static(state.as_bytes()), watermark: None }
-    }
-
-    fn begun(graph: &ShardGraph) -> Vec<u64> {
-        graph.startable().iter().filter_map(|startable| startable.shard.id.index()).collect()
-    }
-
-    /// Shard 0, split into 1 and 2.
-    fn split_graph() -> ShardGraph {
-        let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])], SystemTime::UNIX_EPOCH);
-        graph.advance(&id(0), progress(false, "mid"));
-        graph.observe(
-            vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])],
-            SystemTime::UNIX_EPOCH,
-        );
-        graph
-    }
-
-    #[test]
-    fn children_wait_for_their_parent_and_start_at_the_horizon_with_its_state() {
-        let mut graph = split_graph();
-        assert!(begun(&graph).is_empty());
-        graph.advance(&id(0), progress(true, "final"));
-        let startable = graph.startable();
-        assert_eq!(begun(&graph), [1, 2]);
-        assert!(startable.iter().all(|child| child.position == ShardPosition::TRIM_HORIZON));
-        assert!(startable.iter().all(|child| child.states[0].1 == "final"));
-    }
-
-    #[test]
-    fn a_merged_shard_waits_for_both_parents_and_gets_both_states_in_range_order() {
-        let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
-        graph.observe(vec![shard(0, high, &[]), shard(1, low, &[])], SystemTime::UNIX_EPOCH);
-        graph.advance(&id(0), progress(true, "upper"));
-        graph.advance(&id(1), progress(false, "lower"));
-        graph.observe(
-            vec![shard(0, high, &[]), shard(1, low, &[]), shard(2, HashKeyRange::FULL, &[0, 1])],
-            SystemTime::UNIX_EPOCH,
-        );
-        assert!(begun(&graph).is_empty());
-        graph.advance(&id(1), progress(true, "lower"));
-        let states: Vec<_> = graph.startable()[0].states.iter().map(|(_, state)| state.clone()).collect();
-        assert_eq!(states, ["lower", "upper"]);
-    }
-
-    #[test]
-    fn at_first_every_shard_starts_where_configured_also_the_children() {
-        // A child that was there before T0 must not be read from its beginning.
-        let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
-        graph.observe(
-            vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])],
-            SystemTime::UNIX_EPOCH,
-        );
-        graph.advance(&id(0), progress(true, ""));
-        assert!(graph.startable().iter().all(|child| child.position == T0));
-    }
-
-    #[test]
-    fn an_unknown_parent_counts_as_finished() {
-        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
-        graph.observe(vec![shard(7, HashKeyRange::FULL, &[3])], SystemTime::UNIX_EPOCH);
-        assert_eq!(begun(&graph), [7]);
-    }
-
-    #[test]
-    fn an_ancestor_of_a_known_shard_is_never_started() {
-        let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
-        restore(&mut graph, shard(1, low, &[0]), ShardPosition::TRIM_HORIZON, Some(progress(false, "")));
-        let changes = graph.observe(
-            vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])],
-            SystemTime::UNIX_EPOCH,
-        );
-        assert_eq!(changes.discovered, [id(2)]);
-        assert!(!graph.nodes.contains_key(&id(0)));
-    }
-
-    #[test]
-    fn a_finished_parent_stays_until_it_is_unlisted_twice_and_its_children_have_begun() {
-        let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])], SystemTime::UNIX_EPOCH);
-        graph.advance(&id(0), progress(true, "final"));
-        for _ in 0..3 {
-            assert_eq!(
-                graph.observe(vec![shard(1, low, &[0])], SystemTime::UNIX_EPOCH).pruned,
-                [],
-                "the other child is not known yet"
-            );
-        }
-        let both = || vec![shard(1, low, &[0]), shard(2, high, &[0])];
-        graph.advance(&id(1), progress(false, "one"));
-        assert_eq!(
-            graph.observe(both(), SystemTime::UNIX_EPOCH).pruned,
-            [],
-            "the second child has still to inherit the final state"
-        );
-        graph.advance(&id(2), progress(false, "two"));
-        assert_eq!(graph.observe(both(), SystemTime::UNIX_EPOCH).pruned, [id(0)]);
-    }
-
-    #[test]
-    fn an_unfinished_shard_that_is_no_longer_listed_is_reported_once() {
-        let mut graph = split_graph();
-        let (low, high) = halves();
-        let children = || vec![shard(1, low, &[0]), shard(2, high, &[0])];
-        assert_eq!(graph.observe(children(), SystemTime::UNIX_EPOCH).lost, [id(0)]);
-        assert_eq!(graph.observe(children(), SystemTime::UNIX_EPOCH).lost, []);
-        assert!(begun(&graph).is_empty(), "until the loss is accepted");
-        graph.give_up(&id(0));
-        assert_eq!(begun(&graph), [1, 2]);
-        assert_eq!(graph.startable()[0].states[0].1, "mid", "what was saved of the parent");
-        assert_eq!(graph.unfinished().count(), 2);
-    }
-
-    #[test]
-    fn a_final_state_is_saved_until_all_children_have_begun() {
-        let mut graph = split_graph();
-        graph.advance(&id(0), progress(true, "final"));
-        let saved = |graph: &ShardGraph| {
-            graph.entries().find(|entry| entry.shard.id == id(0)).and_then(|entry| entry.progress).unwrap().user_state
-        };
-        graph.advance(&id(1), progress(false, "one"));
-        assert_eq!(saved(&graph), "final", "the second child has still to inherit it");
-        graph.advance(&id(2), progress(false, "two"));
-        assert_eq!(saved(&graph), "");
-    }
-
-    #[test]
-    fn a_restored_shard_resumes_with_its_own_state() {
-        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
-        restore(&mut graph, shard(0, HashKeyRange::FULL, &[]), T0, Some(progress(false, "own")));
-        restore(&mut graph, shard(1, HashKeyRange::FULL, &[]), T0, Some(progress(true, "old")));
-        let resumable = graph.resumable();
-        assert_eq!(resumable.len(), 1);
-        assert_eq!(resumable[0].states[0].1, "own");
-        assert!(begun(&graph).is_empty());
-        let later = from_unix_millis(5);
-        assert_ne!(ShardPosition::at_timestamp(later), resumable[0].position);
-    }
-
-    #[test]
-    fn it_is_known_since_when_records_may_be_unread() {
-        let hour = |hours: u64| from_unix_millis(hours * 3_600_000);
-        let (horizon, at) = (ShardPosition::TRIM_HORIZON, |hours| ShardPosition::at_timestamp(hour(hours)));
-        let read =
-            |not_before| ShardPosition::from_parts(Some(RecordPosition::new(7u128.into(), 0)), not_before, false);
-        let cases = [
-            (at(1), Some(at(9)), Some(hour(9)), "idle, and nothing was ever read"),
-            (horizon, Some(read(Some(hour(9)))), Some(hour(9)), "idle"),
-            (horizon, Some(read(None)), None, "its last record will tell"),
-            (horizon, Some(horizon), Some(hour(5)), "begun, and nothing is read yet"),
-            (horizon, None, Some(hour(5)), "it waits for its parents"),
-            (at(3), None, Some(hour(5)), "what was older than the job was never owed"),
-            (at(6), None, Some(hour(6)), "nothing before its start is owed"),
-        ];
-        for (start, position, expected, why) in cases {
-            let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
-            let progress = position.map(|position| ShardProgress { position, ..progress(false, "") });
-            let shard = shard(0, HashKeyRange::FULL, &[]);
-            graph.restore(&Entry { shard: &shard, start, owed_since: hour(5), progress });
-            let [taken_up] = [graph.resumable(), graph.startable()].concat().try_into().unwrap();
-            let Startable { unread_since, .. } = taken_up;
-            assert_eq!(unread_since, expected, "{why}");
-        }
-    }
-
-    #[test]
-    fn a_shard_is_owed_from_the_last_listing_on_that_lacked_it() {
-        let hour = |hours: u64| from_unix_millis(hours * 3_600_000);
-        let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0, hour(1));
-        let owed = |graph: &ShardGraph| -> Vec<_> { graph.entries().map(|entry| entry.owed_since).collect() };
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])], hour(1));
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])], hour(2));
-        let all = || vec![shard(0, HashKeyRange::FULL, &[]), shard(1, low, &[0]), shard(2, high, &[0])];
-        graph.observe(all(), hour(3));
-        graph.observe(all(), hour(4));
-        assert_eq!(owed(&graph), [hour(1), hour(2), hour(2)]);
-    }
-
-    #[test]
-    fn descendants_of_a_known_shard_start_at_the_horizon_in_any_generation() {
-        let parts = HashKeyRange::uniform(3);
-        let (low, high) = halves();
-        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
-        restore(&mut graph, shard(5, HashKeyRange::FULL, &[]), T0, Some(progress(false, "")));
-        // The ids tell nothing of the order, and shard 9 is of another family.
-        let listing = vec![
-            shard(5, HashKeyRange::FULL, &[]),
-            shard(1, low, &[7]),
-            shard(2, high, &[7]),
-            shard(7, HashKeyRange::FULL, &[5]),
-            shard(9, parts[0], &[]),
-        ];
-        graph.observe(listing, SystemTime::UNIX_EPOCH);
-        let starts: Vec<_> = graph.entries().map(|entry| (entry.shard.id.index(), entry.start)).collect();
-        let horizon = ShardPosition::TRIM_HORIZON;
-        let expected = [(1, horizon), (2, horizon), (5, T0), (7, horizon), (9, T0)];
-        assert_eq!(starts, expected.map(|(index, start)| (Some(index), start)));
-    }
-
-    #[test]
-    fn children_cover_only_without_a_hole() {
-        let parts = HashKeyRange::uniform(3);
-        let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[])], SystemTime::UNIX_EPOCH);
-        graph.observe(
-            vec![shard(0, HashKeyRange::FULL, &[]), shard(1, parts[0], &[0]), shard(2, parts[2], &[0])],
-            SystemTime::UNIX_EPOCH,
-        );
-        assert!(!graph.children_cover(&id(0), |_| true));
-        graph.observe(vec![shard(0, HashKeyRange::FULL, &[]), shard(3, parts[1], &[0])], SystemTime::UNIX_EPOCH);
-        assert!(graph.children_cover(&id(0), |_| true));
-    }
-}
+mod tests;

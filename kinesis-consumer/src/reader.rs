@@ -12,10 +12,13 @@ use crate::pacing::PacingLimits;
 
 mod expand;
 mod memory;
+mod patience;
 mod polling;
+mod retentions;
 
 pub(crate) use memory::MemoryBudget;
 pub(crate) use polling::PollingReader;
+pub(crate) use retentions::{KnownRetention, Retentions};
 
 /// What is done with an aggregate that holds members outside its shard's hash key range.
 ///
@@ -74,6 +77,7 @@ pub(crate) struct ReaderShared<S> {
     pub(crate) clock: SharedClock,
     pub(crate) randomness: Randomness,
     pub(crate) memory: MemoryBudget,
+    pub(crate) retentions: Retentions,
     pub(crate) in_flight: Semaphore,
     pub(crate) control: watch::Receiver<Control>,
     pub(crate) listener: Listener,

@@ -45,6 +45,8 @@ pub struct StreamState {
     pub created_at: SystemTime,
     /// Where shards without a parent in the state begin.
     pub start: ShardPosition,
+    /// When the last complete listing was asked for, by the service's clock: what is not in the state was not there.
+    pub listed_at: SystemTime,
     /// The shards, in the order of their ids.
     pub shards: Vec<ShardState>,
 }
@@ -60,7 +62,11 @@ pub struct ShardState {
     /// What arrives in it from then on is to be read, by the service's clock: when the job began, or the last listing
     /// that lacked the shard.
     pub owed_since: SystemTime,
-    /// How far it was read; nothing for one that waits for its parents.
+    /// Whether its records were gone before it was begun, and that was accepted.
+    ///
+    /// It counts as finished, and its children inherit what it would have.
+    pub skipped: bool,
+    /// How far it was read; nothing for one that waits for its parents, or was skipped.
     pub progress: Option<ShardProgress>,
 }
 
@@ -70,12 +76,18 @@ impl Checkpoint {
         Self { job: job.to_owned(), epoch, taken_at, streams: Vec::new(), pending: Vec::new() }
     }
 
-    /// The same shards as if nothing of them had been read; begun are those that `begun` names.
+    /// The same shards as if nothing of them had been read; begun are those that `begun` names, and ended those that were
+    /// given up unread.
     pub(crate) fn at_starts(mut self, begun: impl Fn(&StreamShard) -> bool) -> Self {
         for StreamState { name, shards, .. } in &mut self.streams {
             for ShardState { shard, start, progress, .. } in shards {
                 let id = StreamShard { stream: name.clone(), shard: shard.id.clone() };
-                *progress = begun(&id).then(|| ShardProgress::without_state(*start));
+                let is_given_up = progress.as_ref().is_some_and(|progress| progress.position.is_ended());
+                if begun(&id) {
+                    *progress = Some(ShardProgress::without_state(*start));
+                } else if !is_given_up {
+                    *progress = None;
+                }
             }
         }
         self

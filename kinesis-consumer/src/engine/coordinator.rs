@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kinesis_core::{
-    CheckpointParticipant, Epoch, RequestError, RequestErrorKind, RetryPolicy, Shard, StartingPosition, StreamName,
-};
+use kinesis_core::{CheckpointParticipant, Epoch, RetryPolicy, Shard, StartingPosition, StreamName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
@@ -14,19 +12,23 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use super::barriers::{Barriers, Collected};
 use super::commit::Committer;
 use super::messages::{StartShard, ToCoordinator, ToSubtask};
-use super::startup::{Prepared, list, prepare};
-use super::streams::{JobStreams, Ready};
+use super::startup::{Prepared, prepare};
+use super::streams::{JobStreams, Ready, SuspectedLoss};
 use crate::assign::{ShardAssigner, subtask_of};
 use crate::control::Control;
 use crate::error::{ConsumerError, PossibleLoss};
 use crate::events::ConsumerEvent;
-use crate::lineage::{ListingChanges, ShardProgress};
+use crate::lineage::ShardProgress;
 use crate::mutants::Mutant;
 use crate::reader::{LossPolicy, ReaderShared};
 use crate::record::StreamShard;
 use crate::schema::{Judged, Schema};
 use crate::state::Checkpoint;
 use crate::store::CheckpointStore;
+
+mod discovery;
+
+use discovery::Answer;
 
 /// Longer than any job runs without a restart, and still a time that can be added to.
 const LONGEST_PERIOD: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -58,15 +60,10 @@ pub(crate) struct Crew {
     pub(crate) lineage: Option<watch::Sender<Arc<Checkpoint>>>,
 }
 
-/// Work that goes on beside the coordinator.
-enum Background {
-    Listed { stream: StreamName, since: Instant, listing: Result<Vec<Shard>, RequestError> },
-    Checkpointed(Result<Epoch, ConsumerError>),
-}
-
 enum Input {
     Message(ToCoordinator),
-    Background(Result<Background, JoinError>),
+    Answer(Result<Answer, JoinError>),
+    Checkpointed(Result<Result<Epoch, ConsumerError>, JoinError>),
     SubtaskEnded(Result<(), JoinError>),
     Control,
     CheckpointDue,
@@ -83,12 +80,17 @@ pub(crate) struct Coordinator<S: Schema> {
     /// Where a pulled job's subtasks look the shards up.
     lineage: Option<watch::Sender<Arc<Checkpoint>>>,
     inbox: mpsc::UnboundedReceiver<ToCoordinator>,
-    background: JoinSet<Background>,
+    questions: JoinSet<Answer>,
+    checkpoint: JoinSet<Result<Epoch, ConsumerError>>,
     barriers: Barriers,
     /// Shards that were handed to a subtask, and to which.
     begun: BTreeMap<StreamShard, usize>,
     /// When each shard was last seen empty at its tip.
     tips: BTreeMap<StreamShard, Instant>,
+    /// Shards of a job that drains which were not seen empty since; those that came later may be missing.
+    awaited: BTreeSet<StreamShard>,
+    /// Streams whose retention is being looked up.
+    looking_up: BTreeSet<StreamName>,
     /// When each stream's last complete listing was asked for.
     listed: BTreeMap<StreamName, Instant>,
     listing: BTreeSet<StreamName>,
@@ -147,7 +149,10 @@ impl<S: Schema> Coordinator<S> {
             tasks,
             lineage,
             inbox,
-            background: JoinSet::new(),
+            questions: JoinSet::new(),
+            checkpoint: JoinSet::new(),
+            awaited: BTreeSet::new(),
+            looking_up: BTreeSet::new(),
             begun: BTreeMap::new(),
             tips: BTreeMap::new(),
             listed: BTreeMap::new(),
@@ -186,7 +191,8 @@ impl<S: Schema> Coordinator<S> {
     pub(crate) async fn run(mut self) -> Result<Epoch, ConsumerError> {
         let result = self.work().await;
         self.inbox.close();
-        self.background.shutdown().await;
+        self.questions.shutdown().await;
+        self.checkpoint.shutdown().await;
         self.tasks.shutdown().await;
         result
     }
@@ -206,7 +212,8 @@ impl<S: Schema> Coordinator<S> {
         tokio::select! {
             biased;
             Some(message) = self.inbox.recv() => Input::Message(message),
-            Some(done) = self.background.join_next() => Input::Background(done),
+            Some(done) = self.checkpoint.join_next() => Input::Checkpointed(done),
+            Some(answer) = self.questions.join_next() => Input::Answer(answer),
             Some(ended) = self.tasks.join_next() => Input::SubtaskEnded(ended),
             Ok(()) = self.control.changed() => Input::Control,
             _ = self.checkpoint_timer.tick() => Input::CheckpointDue,
@@ -218,17 +225,9 @@ impl<S: Schema> Coordinator<S> {
     fn handle(&mut self, input: Input) -> Result<Option<Epoch>, ConsumerError> {
         match input {
             Input::Message(message) => self.take_in(message)?,
-            Input::Background(Ok(Background::Listed { stream, since, listing })) => {
-                self.take_listing(stream, since, listing)?;
-            }
-            Input::Background(Ok(Background::Checkpointed(result))) => return self.checkpointed(result?),
-            Input::Background(Err(_)) => {
-                return Err(ConsumerError::Panicked { task: "a checkpoint".into() });
-            }
-            Input::SubtaskEnded(Ok(())) => {}
-            Input::SubtaskEnded(Err(_)) => {
-                return Err(ConsumerError::Panicked { task: "a subtask".into() });
-            }
+            Input::Answer(answer) => self.take_answer(answer.map_err(|_| panicked("the discovery of shards"))?)?,
+            Input::Checkpointed(done) => return self.checkpointed(done.map_err(|_| panicked("a checkpoint"))??),
+            Input::SubtaskEnded(ended) => ended.map_err(|_| panicked("a subtask"))?,
             Input::Control => self.take_control(),
             Input::CheckpointDue => self.request_checkpoint(),
             Input::DiscoveryDue => self.discover(),
@@ -244,14 +243,17 @@ impl<S: Schema> Coordinator<S> {
             ToCoordinator::Ended { shard, progress } => {
                 self.streams.advance(&shard, progress);
                 self.starts_due = true;
+                self.no_longer_awaited(&shard);
                 if !self.streams.knows_children_of(&shard) {
                     // Their readers should not wait for the timer.
                     self.discover();
                 }
             }
             ToCoordinator::AtTip { shard, asked_at } => {
-                self.tips.insert(shard, asked_at);
-                self.end_if_drained();
+                self.tips.insert(shard.clone(), asked_at);
+                if self.control.borrow().drain.is_some_and(|since| asked_at >= since) {
+                    self.no_longer_awaited(&shard);
+                }
             }
             ToCoordinator::Vanished { shard, error } => {
                 self.vanished.insert(shard, (Instant::now(), error));
@@ -272,7 +274,7 @@ impl<S: Schema> Coordinator<S> {
         let taken_at = self.job.readers.clock.now();
         let checkpoint = self.streams.checkpoint(&self.job.name, collected, taken_at);
         let committer = Arc::clone(&self.committer);
-        self.background.spawn(async move { Background::Checkpointed(committer.complete(checkpoint).await) });
+        self.checkpoint.spawn(async move { committer.complete(checkpoint).await });
     }
 
     fn checkpointed(&mut self, epoch: Epoch) -> Result<Option<Epoch>, ConsumerError> {
@@ -306,111 +308,25 @@ impl<S: Schema> Coordinator<S> {
         }
     }
 
-    /// Asks for complete listings of the streams that none is under way for.
-    fn discover(&mut self) {
-        for stream in &self.job.streams {
-            if !self.listing.insert(stream.clone()) {
-                continue;
-            }
-            let (job, stream, since) = (Arc::clone(&self.job), stream.clone(), Instant::now());
-            self.background.spawn(async move {
-                let mut random = job.readers.randomness.stream("discovery");
-                let listing = list(&job.readers.client, &stream, job.list_shards, &mut random).await;
-                Background::Listed { stream, since, listing }
-            });
-        }
-    }
-
-    fn take_listing(
-        &mut self,
-        stream: StreamName,
-        since: Instant,
-        listing: Result<Vec<Shard>, RequestError>,
-    ) -> Result<(), ConsumerError> {
-        self.listing.remove(&stream);
-        match listing {
-            Ok(listing) => {
-                self.observe(&stream, listing, since)?;
-                self.judge_vanished(&stream, since)?;
-                self.listed.insert(stream, since);
-                if self.control.borrow().drain.is_some_and(|drain| since < drain) {
-                    // Asked for before the job was to drain: it says nothing about what there was to read by then.
-                    self.discover();
-                }
-                self.end_if_drained();
-                Ok(())
-            }
-            Err(error) if is_final(error.kind()) => Err(ConsumerError::Request(error)),
-            // A listing that failed for the moment changes nothing: the timer asks again.
-            Err(error) => {
-                tracing::warn!(%stream, %error, "shard discovery failed, the known shards are read on");
-                Ok(())
-            }
-        }
-    }
-
-    fn observe(&mut self, name: &StreamName, listing: Vec<Shard>, since: Instant) -> Result<(), ConsumerError> {
-        let Some(stream) = self.streams.0.get_mut(name) else {
-            return Ok(());
-        };
-        let ListingChanges { lost, discovered, .. } = stream.observe(listing, since);
-        self.starts_due = true;
-        if !discovered.is_empty() {
-            tracing::debug!(stream = %name, ?discovered, "shards discovered");
-        }
-        for shard in lost {
-            let shard = StreamShard { stream: name.clone(), shard };
-            self.tell(&ConsumerEvent::ShardLost { shard: shard.clone() });
-            if self.job.readers.settings.loss == LossPolicy::Fail {
-                return Err(ConsumerError::ShardLost { shard });
-            }
-            self.give_up(shard);
-        }
-        Ok(())
-    }
-
-    /// Compares what readers were told with a listing asked for at `since`: a shard that is listed must be readable.
-    ///
-    /// One that is not has been given up by now.
-    fn judge_vanished(&mut self, stream: &StreamName, since: Instant) -> Result<(), ConsumerError> {
-        let mut is_undecided = false;
-        for (shard, (at, error)) in std::mem::take(&mut self.vanished) {
-            if &shard.stream != stream || since < at {
-                is_undecided |= &shard.stream == stream;
-                self.vanished.insert(shard, (at, error));
-            } else if self.streams.lists(&shard) {
-                return Err(error);
-            }
-        }
-        if is_undecided {
-            self.discover();
-        }
-        Ok(())
-    }
-
-    /// Ends a shard whose loss was accepted, so that its children can go on from where it was.
-    fn give_up(&mut self, shard: StreamShard) {
-        match self.begun.get(&shard) {
-            Some(subtask) => send(&self.subtasks[*subtask], ToSubtask::Abandon(shard)),
-            None => {
-                if let Some(stream) = self.streams.0.get_mut(&shard.stream) {
-                    stream.graph.give_up(&shard.shard);
-                }
-            }
-        }
-    }
-
     /// Begins the shards that can be: those that a restored job takes up, and those whose parents are finished.
     fn begin_ready(&mut self) -> Result<(), ConsumerError> {
         if !self.starts_due || !self.barriers.allows_starts() {
             return Ok(());
         }
         self.starts_due = false;
-        let ready = self.streams.ready(Instant::now());
-        let ready: Vec<_> = ready.filter(|ready| !self.begun.contains_key(&ready.start.id)).collect();
+        let now = Instant::now();
+        let ready: Vec<_> = self.streams.ready(now).collect();
         let mut starts = Vec::with_capacity(ready.len());
         for Ready { start, loss } in ready {
-            loss.map_or(Ok(()), |loss| self.report_loss(loss))?;
+            match loss {
+                // It may have been raised in time.
+                Some(SuspectedLoss { retention, .. }) if !retention.is_believed(now) => {
+                    self.look_up_retention(&start.id.stream);
+                    continue;
+                }
+                Some(SuspectedLoss { loss, .. }) => self.report_loss(loss)?,
+                None => {}
+            }
             starts.push((self.assign(&start), start));
         }
         // The shards of a start must be known before their first record is.
@@ -425,6 +341,7 @@ impl<S: Schema> Coordinator<S> {
         let assigned = self.job.assigner.assign(&start.id.stream, &start.shard, self.subtasks.len());
         let subtask = subtask_of(assigned, self.subtasks.len());
         self.begun.insert(start.id.clone(), subtask);
+        self.streams.take_up(&start.id);
         subtask
     }
 
@@ -442,16 +359,25 @@ impl<S: Schema> Coordinator<S> {
             return;
         };
         let seen = |at: Option<&Instant>| at.is_some_and(|at| *at >= since);
-        let listed = self.job.streams.iter().all(|stream| seen(self.listed.get(stream)));
-        if listed && self.streams.unfinished().all(|shard| seen(self.tips.get(&shard))) {
+        if !self.job.streams.iter().all(|stream| seen(self.listed.get(stream))) {
+            return;
+        }
+        self.awaited = self.streams.unfinished().filter(|shard| !seen(self.tips.get(shard))).collect();
+        if self.awaited.is_empty() {
             self.barriers.request_last();
+        }
+    }
+
+    /// Looks at all shards just when none that it knows of is left: there may be thousands.
+    fn no_longer_awaited(&mut self, shard: &StreamShard) {
+        if self.awaited.remove(shard) && self.awaited.is_empty() {
+            self.end_if_drained();
         }
     }
 }
 
-/// Whether a listing that failed so will fail again.
-const fn is_final(kind: RequestErrorKind) -> bool {
-    matches!(kind, RequestErrorKind::NotFound | RequestErrorKind::AccessDenied | RequestErrorKind::InvalidArgument)
+fn panicked(task: &str) -> ConsumerError {
+    ConsumerError::Panicked { task: task.into() }
 }
 
 fn timer(period: Duration) -> Interval {

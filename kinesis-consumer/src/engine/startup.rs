@@ -13,6 +13,7 @@ use super::coordinator::Job;
 use super::streams::{JobStream, JobStreams};
 use crate::error::ConsumerError;
 use crate::position::ShardPosition;
+use crate::reader::KnownRetention;
 use crate::service_clock::ServiceClock;
 use crate::state::Checkpoint;
 
@@ -38,11 +39,12 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
         let summary = describe(job, name, &mut random).await.map_err(ConsumerError::Request)?;
         let saved = latest.and_then(|checkpoint| checkpoint.streams.iter().find(|stream| &stream.name == name));
         let now = summary.served_at.unwrap_or_else(|| job.readers.clock.now());
-        let (clock, retention) = (ServiceClock { served_at: now, at: Instant::now() }, summary.retention);
-        let stream = match saved {
+        let clock = ServiceClock { served_at: now, at: Instant::now() };
+        let retention = KnownRetention { retention: summary.retention, looked_up_at: clock.at };
+        job.readers.retentions.note(name, retention).await;
+        let mut stream = match saved {
             Some(state) if (&state.arn, state.created_at) == (&summary.arn, whole_millis(summary.created_at)) => {
-                let taken_at = latest.map_or(now, |checkpoint| checkpoint.taken_at);
-                JobStream::restored(state, taken_at, clock, retention)
+                JobStream::restored(state, clock, retention)
             }
             Some(state) => {
                 let (saved, found) = (Box::new(state.arn.clone()), Box::new(summary.arn));
@@ -50,11 +52,14 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
                 return Err(ConsumerError::StreamReplaced { stream, saved, found });
             }
             None => {
-                let horizon = now.checked_sub(retention).unwrap_or(SystemTime::UNIX_EPOCH);
+                let horizon = now.checked_sub(summary.retention).unwrap_or(SystemTime::UNIX_EPOCH);
                 let start = start_position(job.start, now, horizon);
                 JobStream::new(summary.arn, whole_millis(summary.created_at), start, clock, retention)
             }
         };
+        if job.checkpoint_interval.is_none() {
+            stream.graph.keep_ends();
+        }
         let listing = list(&job.readers.client, name, job.list_shards, &mut random).await;
         listings.insert(name.clone(), listing.map_err(ConsumerError::Request)?);
         streams.0.insert(name.clone(), stream);
@@ -82,7 +87,8 @@ fn keep_dormant(streams: &mut JobStreams, latest: Option<&Checkpoint>) {
         tracing::warn!(stream = %state.name, "the job no longer reads this stream: its positions are kept");
         // Nothing of it is read, so that no clock and no retention matter.
         let clock = ServiceClock { served_at: SystemTime::UNIX_EPOCH, at: Instant::now() };
-        let mut stream = JobStream::restored(state, SystemTime::UNIX_EPOCH, clock, Duration::MAX);
+        let retention = KnownRetention { retention: Duration::MAX, looked_up_at: clock.at };
+        let mut stream = JobStream::restored(state, clock, retention);
         stream.graph.make_dormant();
         streams.0.insert(state.name.clone(), stream);
     }

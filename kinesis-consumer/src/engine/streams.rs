@@ -1,9 +1,9 @@
 //! The streams of a job: their identities and their shard graphs.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
+use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-use kinesis_core::{Epoch, Shard, ShardId, StreamArn, StreamName};
+use kinesis_core::{Epoch, Shard, StreamArn, StreamName};
 use tokio::time::Instant;
 
 use super::barriers::Collected;
@@ -11,6 +11,7 @@ use super::messages::StartShard;
 use crate::error::PossibleLoss;
 use crate::lineage::{Entry, ListingChanges, ShardGraph, ShardProgress, Startable};
 use crate::position::ShardPosition;
+use crate::reader::KnownRetention;
 use crate::record::StreamShard;
 use crate::service_clock::ServiceClock;
 use crate::state::{Checkpoint, ShardState, StreamState};
@@ -22,7 +23,7 @@ pub(crate) struct JobStream {
     pub(crate) created_at: SystemTime,
     pub(crate) start: ShardPosition,
     pub(crate) graph: ShardGraph,
-    pub(crate) retention: Duration,
+    pub(crate) retention: KnownRetention,
     clock: ServiceClock,
 }
 
@@ -32,24 +33,19 @@ impl JobStream {
         created_at: SystemTime,
         start: ShardPosition,
         clock: ServiceClock,
-        retention: Duration,
+        retention: KnownRetention,
     ) -> Self {
         Self { arn, created_at, start, graph: ShardGraph::new(start, clock.served_at), retention, clock }
     }
 
-    /// The stream of a checkpoint that was taken at `taken_at`.
-    pub(crate) fn restored(
-        state: &StreamState,
-        taken_at: SystemTime,
-        clock: ServiceClock,
-        retention: Duration,
-    ) -> Self {
+    /// The stream of a checkpoint.
+    pub(crate) fn restored(state: &StreamState, clock: ServiceClock, retention: KnownRetention) -> Self {
         let mut stream = Self::new(state.arn.clone(), state.created_at, state.start, clock, retention);
-        // What is listed first now may have been there since the checkpoint.
-        stream.graph = ShardGraph::new(state.start, taken_at.min(clock.served_at));
-        for ShardState { shard, start, owed_since, progress } in &state.shards {
-            let (owed_since, progress) = (*owed_since, progress.clone());
-            stream.graph.restore(&Entry { shard, start: *start, owed_since, progress });
+        // What is listed first now may have been there since the last listing of before.
+        stream.graph = ShardGraph::new(state.start, state.listed_at);
+        for ShardState { shard, start, owed_since, skipped, progress } in &state.shards {
+            let (start, owed_since, is_skipped, progress) = (*start, *owed_since, *skipped, progress.clone());
+            stream.graph.restore(&Entry { shard, start, owed_since, is_skipped, progress });
         }
         stream
     }
@@ -59,11 +55,9 @@ impl JobStream {
         self.graph.observe(listing, self.clock.time(since))
     }
 
-    /// Whether retention may have removed records of a shard that is taken up at `now`.
-    ///
-    /// By the retention that the stream had when the job began.
+    /// Whether retention may have removed records of a shard that is taken up at `now`, by what is known of it.
     fn may_have_lost(&self, start: &Startable, now: Instant) -> bool {
-        let horizon = self.clock.time(now).checked_sub(self.retention);
+        let horizon = self.clock.time(now).checked_sub(self.retention.retention);
         start.unread_since.zip(horizon).is_some_and(|(since, horizon)| since < horizon)
     }
 
@@ -71,9 +65,9 @@ impl JobStream {
         let shards = self
             .graph
             .entries()
-            .map(|Entry { shard, start, owed_since, progress }| {
+            .map(|Entry { shard, start, owed_since, is_skipped: skipped, progress }| {
                 let shard = shard.clone();
-                ShardState { shard, start, owed_since, progress }
+                ShardState { shard, start, owed_since, skipped, progress }
             })
             .collect();
         StreamState {
@@ -81,6 +75,7 @@ impl JobStream {
             arn: self.arn.clone(),
             created_at: self.created_at,
             start: self.start,
+            listed_at: self.graph.listed_at(),
             shards,
         }
     }
@@ -91,7 +86,14 @@ impl JobStream {
 pub(crate) struct Ready {
     pub(crate) start: StartShard,
     /// What retention may have removed of it since it was to be read.
-    pub(crate) loss: Option<PossibleLoss>,
+    pub(crate) loss: Option<SuspectedLoss>,
+}
+
+/// A loss, by what is known of the stream's retention.
+#[derive(Debug)]
+pub(crate) struct SuspectedLoss {
+    pub(crate) loss: PossibleLoss,
+    pub(crate) retention: KnownRetention,
 }
 
 /// All streams of a job, by name.
@@ -139,15 +141,17 @@ impl JobStreams {
         Checkpoint { job: job.to_owned(), epoch, taken_at, streams, pending: Vec::new() }
     }
 
-    /// The shards that can be begun, those that were begun before included; the ones that a checkpoint has begun first.
-    ///
-    /// A shard that is taken up waits for parents that are not finished. In a checkpoint of the consumer's own there are
-    /// none; positions that a user keeps may have a child's later than its parent's.
+    /// Notes that a subtask has the shard.
+    pub(crate) fn take_up(&mut self, shard: &StreamShard) {
+        if let Some(stream) = self.0.get_mut(&shard.stream) {
+            stream.graph.take_up(&shard.shard);
+        }
+    }
+
+    /// The shards that no subtask has had and that can be begun; the ones that a checkpoint has begun first.
     pub(crate) fn ready(&self, now: Instant) -> impl Iterator<Item = Ready> {
         let resumable = self.0.iter().flat_map(|(name, stream)| {
-            let unfinished: BTreeSet<ShardId> = stream.graph.unfinished().map(|shard| shard.id.clone()).collect();
-            let waits = move |start: &Startable| start.shard.parents().any(|parent| unfinished.contains(parent));
-            let resumable = stream.graph.resumable().into_iter().filter(move |start| !waits(start));
+            let resumable = stream.graph.resumable().into_iter();
             resumable.map(move |start| (name, stream, start))
         });
         let startable = self.0.iter().flat_map(|(name, stream)| {
@@ -162,6 +166,7 @@ impl JobStreams {
                 first_seen: None,
                 first_seen_at: None,
             });
+            let loss = loss.map(|loss| SuspectedLoss { loss, retention: stream.retention });
             let Startable { shard, position, states, .. } = start;
             let clock = stream.clock;
             Ready { start: StartShard { id, shard, position, states, clock }, loss }
@@ -180,7 +185,8 @@ impl JobStreams {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use kinesis_core::{HashKeyRange, SequenceNumber, from_unix_millis};
+    use kinesis_core::{HashKeyRange, SequenceNumber, ShardId, from_unix_millis};
+    use std::time::Duration;
 
     fn shard(index: u64, parent: Option<u64>) -> Shard {
         Shard {
@@ -199,12 +205,14 @@ mod tests {
     fn stream(name: &StreamName, hour: u64) -> JobStream {
         let arn = StreamArn::new("us-east-1", "123456789012", name).unwrap();
         let clock = ServiceClock { served_at: from_unix_millis(hour * 3_600_000), at: Instant::now() };
-        JobStream::new(arn, from_unix_millis(1), ShardPosition::TRIM_HORIZON, clock, DAY)
+        let retention = KnownRetention { retention: DAY, looked_up_at: Instant::now() };
+        JobStream::new(arn, from_unix_millis(1), ShardPosition::TRIM_HORIZON, clock, retention)
     }
 
     fn restore(stream: &mut JobStream, shard: Shard, owed_since: u64, progress: Option<ShardProgress>) {
         let owed_since = from_unix_millis(owed_since * 3_600_000);
-        stream.graph.restore(&Entry { shard: &shard, start: ShardPosition::TRIM_HORIZON, owed_since, progress });
+        let start = ShardPosition::TRIM_HORIZON;
+        stream.graph.restore(&Entry { shard: &shard, start, owed_since, is_skipped: false, progress });
     }
 
     fn progress(ended: bool, state: &'static str) -> ShardProgress {

@@ -1,9 +1,10 @@
 //! Positions that a user keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use kinesis_core::{RecordPosition, ShardId, StreamName};
+use kinesis_core::{RecordPosition, Shard, ShardId, StreamName};
 use thiserror::Error;
 
 use crate::position::ShardPosition;
@@ -72,6 +73,9 @@ impl Positions {
 
     /// Takes of each shard the position that is further.
     ///
+    /// A shard that one of the two no longer has, since it was at its end when that one's job began, and of which it has
+    /// descendants, is left out.
+    ///
     /// # Errors
     /// [`DifferentJobsError`] where the two are of different jobs.
     pub fn merge(mut self, other: Self) -> Result<Self, DifferentJobsError> {
@@ -91,9 +95,12 @@ fn merge_stream(own: &mut StreamState, other: StreamState) -> Result<(), Differe
     if (&own.arn, own.created_at, own.start) != (&other.arn, other.created_at, other.start) {
         return Err(DifferentJobsError { stream: other.name });
     }
+    own.listed_at = own.listed_at.max(other.listed_at);
+    let ours = std::mem::take(&mut own.shards);
+    let (kept, theirs) = (without_ancestors(&ours, &other.shards), without_ancestors(&other.shards, &ours));
     let mut shards: BTreeMap<ShardId, ShardState> =
-        std::mem::take(&mut own.shards).into_iter().map(|state| (state.shard.id.clone(), state)).collect();
-    for state in other.shards {
+        kept.into_iter().map(|state| (state.shard.id.clone(), state)).collect();
+    for state in theirs {
         let is_further = shards.get(&state.shard.id).is_none_or(|known| extent(known) < extent(&state));
         if is_further {
             shards.insert(state.shard.id.clone(), state);
@@ -103,9 +110,26 @@ fn merge_stream(own: &mut StreamState, other: StreamState) -> Result<(), Differe
     Ok(())
 }
 
+/// Those of `states` that `others` lack without being past them.
+///
+/// Shards that take the same keys follow one another, so that the later one descends from the earlier.
+fn without_ancestors(states: &[ShardState], others: &[ShardState]) -> Vec<ShardState> {
+    let known: BTreeSet<&ShardId> = others.iter().map(|state| &state.shard.id).collect();
+    let is_past = |state: &ShardState| {
+        let (range, begins) = (state.shard.hash_key_range, &state.shard.starting_sequence_number);
+        let descends =
+            |other: &Shard| other.hash_key_range.overlaps(&range) && other.starting_sequence_number > *begins;
+        !known.contains(&state.shard.id) && others.iter().any(|other| descends(&other.shard))
+    };
+    states.iter().filter(|state| !is_past(state)).cloned().collect()
+}
+
 /// How far a shard was read, in the order of time; not begun comes first.
-fn extent(state: &ShardState) -> Option<(bool, Option<RecordPosition>, Option<std::time::SystemTime>)> {
-    let position = state.progress.as_ref()?.position;
+fn extent(state: &ShardState) -> Option<(bool, Option<RecordPosition>, Option<SystemTime>)> {
+    let Some(progress) = &state.progress else {
+        return state.skipped.then_some((true, None, None));
+    };
+    let position = progress.position;
     Some((position.is_ended(), position.last(), position.not_before()))
 }
 
@@ -113,7 +137,7 @@ fn extent(state: &ShardState) -> Option<(bool, Option<RecordPosition>, Option<st
 mod tests {
     use super::*;
     use crate::lineage::ShardProgress;
-    use kinesis_core::{Epoch, HashKeyRange, SequenceNumber, Shard, from_unix_millis};
+    use kinesis_core::{Epoch, HashKeyRange, SequenceNumber, from_unix_millis};
 
     fn at(sequence: u128) -> Option<ShardPosition> {
         Some(ShardPosition::from_parts(Some(RecordPosition::new(sequence.into(), 0)), None, false))
@@ -131,6 +155,7 @@ mod tests {
                 ending_sequence_number: None,
             },
             start: ShardPosition::TRIM_HORIZON,
+            skipped: false,
             progress: position.map(ShardProgress::without_state),
         };
         Positions(Checkpoint {
@@ -142,6 +167,7 @@ mod tests {
                 arn: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".parse().unwrap(),
                 created_at: from_unix_millis(1),
                 start: ShardPosition::TRIM_HORIZON,
+                listed_at: from_unix_millis(taken_at),
                 shards: shards.iter().map(state).collect(),
             }],
             pending: Vec::new(),
@@ -165,6 +191,39 @@ mod tests {
             let merged = first.merge(second).unwrap().merge(third).unwrap();
             assert_eq!(merged, expected, "{order:?}");
         }
+    }
+
+    /// Shard 0 is split into 1 and 2, and 1 into 3 and 4.
+    fn generations(taken_at: u64, shards: &[(u64, Option<ShardPosition>)]) -> Positions {
+        let mut positions = positions(taken_at, shards);
+        let (halves, quarters) = (HashKeyRange::uniform(2), HashKeyRange::uniform(4));
+        let ranges = [HashKeyRange::FULL, halves[0], halves[1], quarters[0], quarters[1]];
+        for (state, (index, _)) in positions.0.streams[0].shards.iter_mut().zip(shards) {
+            state.shard.hash_key_range = ranges[*index as usize];
+            state.shard.starting_sequence_number = SequenceNumber::from(u128::from(*index));
+        }
+        positions
+    }
+
+    #[test]
+    fn a_shard_that_later_positions_are_past_does_not_come_back() {
+        let (first, some) = (Some(ShardPosition::TRIM_HORIZON), at(9));
+        let stages = [
+            generations(1, &[(0, some)]),
+            generations(2, &[(0, some), (1, first), (2, first)]),
+            generations(3, &[(1, some), (2, some), (3, None), (4, None)]),
+            generations(4, &[(2, some), (3, some), (4, first)]),
+        ];
+        let last = generations(4, &[(2, some), (3, some), (4, first)]);
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [0, 3, 1, 2], [2, 0, 3, 1]] {
+            let [one, two, three, four] = order.map(|index: usize| stages[index].clone());
+            let merged = one.merge(two).unwrap().merge(three.merge(four).unwrap()).unwrap();
+            assert_eq!(merged, last, "{order:?}");
+        }
+        let merged = stages[0].clone().merge(stages[3].clone()).unwrap();
+        assert_eq!(merged, last, "also where the generation between is in neither");
+        let merged = stages[0].clone().merge(stages[1].clone()).unwrap();
+        assert_eq!(merged, stages[1], "what both have stays");
     }
 
     #[test]

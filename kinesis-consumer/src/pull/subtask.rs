@@ -113,7 +113,8 @@ impl<S: Schema> Subtask<S> {
             for state in &mut stream.shards {
                 let id = StreamShard { stream: stream.name.clone(), shard: state.shard.id.clone() };
                 let own = self.positions.get(&id).copied().map(ShardProgress::without_state);
-                let known = own.or_else(|| self.shared.base.get(&id).cloned());
+                let given_up = state.progress.take_if(|progress| progress.position.is_ended());
+                let known = own.or(given_up).or_else(|| self.shared.base.get(&id).cloned());
                 state.progress = known.or_else(|| state.progress.take());
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Permits count whole kibibytes: a semaphore has too few for bytes on 32-bit machines.
 const UNIT_BYTES: usize = 1024;
@@ -12,17 +12,47 @@ const UNIT_BYTES: usize = 1024;
 pub(crate) struct MemoryBudget {
     permits: Arc<Semaphore>,
     total: u32,
+    /// How many wait for room.
+    waiting: watch::Sender<usize>,
+}
+
+/// Counts one who waits, also if the wait is dropped.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|count| *count += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl MemoryBudget {
     pub(crate) fn new(bytes: usize) -> Self {
         let total = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
-        Self { permits: Arc::new(Semaphore::new(total as usize)), total }
+        Self { permits: Arc::new(Semaphore::new(total as usize)), total, waiting: watch::Sender::new(0) }
     }
 
     /// Waits for room for `bytes`, or for the whole budget where that is smaller.
     pub(crate) async fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.permits).acquire_many_owned(self.units(bytes)).await.ok()
+        let units = self.units(bytes);
+        // In the order of asking: the semaphore refuses here while others wait.
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_many_owned(units) {
+            return Some(permit);
+        }
+        let _waiting = Waiting::new(&self.waiting);
+        Arc::clone(&self.permits).acquire_many_owned(units).await.ok()
+    }
+
+    /// Waits until somebody waits for room.
+    pub(crate) async fn wanted(&self) {
+        // The sender is here, so that the wait cannot fail.
+        let _ = self.waiting.subscribe().wait_for(|count| *count > 0).await;
     }
 
     /// Gives back what a reservation holds beyond `bytes`.
@@ -39,6 +69,11 @@ impl MemoryBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::task::{Context, Poll, Waker};
+
+    fn poll<T>(future: impl Future<Output = T>) -> Poll<T> {
+        std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
 
     #[tokio::test]
     async fn a_reservation_shrinks_to_what_came_and_frees_the_rest() {
@@ -56,5 +91,18 @@ mod tests {
         let budget = MemoryBudget::new(4096);
         let all = budget.reserve(10 * 1024 * 1024).await.unwrap();
         assert_eq!((all.num_permits(), budget.permits.available_permits()), (4, 0));
+    }
+
+    #[tokio::test]
+    async fn room_is_wanted_while_somebody_waits_for_it() {
+        let budget = MemoryBudget::new(4096);
+        let held = budget.reserve(4096).await.unwrap();
+        assert_eq!(poll(budget.wanted()), Poll::Pending);
+        let mut waits = Box::pin(budget.reserve(1024));
+        assert!(poll(waits.as_mut()).is_pending());
+        assert_eq!(poll(budget.wanted()), Poll::Ready(()));
+        drop(waits);
+        assert_eq!(poll(budget.wanted()), Poll::Pending, "nobody waits any more");
+        drop(held);
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
 use super::expand::{Chunk, Expander, arrival, sequence_number};
+use super::patience::Patience;
 use super::{LossPolicy, ReaderShared};
 use crate::engine::messages::{Delivery, FromReader, StartShard};
 use crate::error::{ConsumerError, PossibleLoss};
@@ -53,8 +54,10 @@ enum Next {
 
 /// What one attempt of a read came to, where it is not an error.
 enum Attempt {
-    Reply(Box<GetRecordsReply>, OwnedSemaphorePermit),
+    Reply(Box<GetRecordsReply>, OwnedSemaphorePermit, Duration),
     Throttled(RequestError),
+    /// Others wanted the memory that it held for too long.
+    GaveUp,
     Stopped,
 }
 
@@ -84,6 +87,7 @@ pub(crate) struct PollingReader<S: Schema> {
     /// The record that last came back as expected, and when.
     proven: Option<(RecordPosition, Instant)>,
     pacer: Pacer,
+    patience: Patience,
     random: RandomStream,
     throttles: u32,
     told_tip: Option<Instant>,
@@ -105,6 +109,7 @@ impl<S: Schema> PollingReader<S> {
         Self {
             expander: Expander::new(&shared, start.id.clone(), range),
             pacer: Pacer::new(shared.settings.pacing),
+            patience: Patience::new(),
             random: shared.randomness.stream(&format!("reader/{}", start.id)),
             id: start.id.clone(),
             position: start.position,
@@ -159,9 +164,7 @@ impl<S: Schema> PollingReader<S> {
         let bytes = reply.records.iter().map(record_bytes).sum();
         self.shared.memory.shrink(&mut memory, bytes + reply.records.len() * RECORD_OVERHEAD_BYTES);
         let dated = served_at.unwrap_or_else(|| self.shared.clock.now());
-        let Some(exposure) = self.exposure(dated).await? else {
-            return Ok(Next::Poll);
-        };
+        let exposure = self.exposure(dated).await?;
         if !self.is_gapless(exposure, &reply, dated)? {
             self.pacer.on_reply(called, Instant::now(), bytes, 0);
             return Ok(Next::Poll);
@@ -185,25 +188,18 @@ impl<S: Schema> PollingReader<S> {
         Ok(if ended { Next::ShardEnded } else { Next::Poll })
     }
 
-    /// How close retention is to what was read last; nothing where the call has to be made again later.
+    /// How close retention is to what was read last.
     ///
-    /// A consumer that is less than a day behind makes no call for it.
-    async fn exposure(&mut self, served_at: SystemTime) -> Result<Option<Exposure>, ConsumerError> {
+    /// A consumer that is less than a day behind makes no call for it. The reply is kept meanwhile: it was paid for.
+    async fn exposure(&mut self, served_at: SystemTime) -> Result<Exposure, ConsumerError> {
         let exposure = self.retention.exposure(Instant::now(), self.shared.clock.now(), served_at);
         if exposure != Exposure::Unknown {
-            return Ok(Some(exposure));
+            return Ok(exposure);
         }
-        match self.shared.client.describe_stream_summary(&self.id.stream).await {
-            Ok(summary) => {
-                self.retention.looked_up(Instant::now(), summary.retention);
-                Ok(Some(self.retention.exposure(Instant::now(), self.shared.clock.now(), served_at)))
-            }
-            Err(error) if error.is_retryable() => {
-                self.pause(&error);
-                Ok(None)
-            }
-            Err(error) => Err(ConsumerError::Request(error)),
-        }
+        let (retentions, client) = (&self.shared.retentions, &self.shared.client);
+        let known = retentions.get(client, &self.id.stream, &mut self.random).await.map_err(ConsumerError::Request)?;
+        self.retention.looked_up(known);
+        Ok(self.retention.exposure(Instant::now(), self.shared.clock.now(), served_at))
     }
 
     /// Whether the reply goes on where the last one ended; else it is to be read again, from the last record on.
@@ -260,29 +256,47 @@ impl<S: Schema> PollingReader<S> {
 
     /// One reply, with the memory that it was given room in.
     ///
-    /// Room and a slot are held while a call is on its way, and not while the next attempt is waited for. A throttle
-    /// pauses this shard alone, for as long as it takes: it says nothing about the job.
+    /// Room and a slot are held while a call is on its way, and not while the next attempt is waited for; nor, where
+    /// others wait for the room, by a call that takes longer than replies do. A throttle pauses this shard alone, for as
+    /// long as it takes: it says nothing about the job.
     async fn fetch(&mut self, iterator: &str) -> Result<Fetched, ConsumerError> {
         let shared = Arc::clone(&self.shared);
         let (client, id) = (&shared.client, &self.id);
         let policy = shared.settings.get_records;
-        let limit = self.pacer.max_records();
+        let (limit, patience) = (self.pacer.max_records(), self.patience.duration());
         let result = retry(policy, &mut self.random, || async {
             let Some(memory) = shared.memory.reserve(MAX_REPLY_BYTES).await else { return Ok(Attempt::Stopped) };
             let Ok(_slot) = shared.in_flight.acquire().await else { return Ok(Attempt::Stopped) };
-            match client.get_records(&id.stream, &id.shard, iterator, limit).await {
+            let called = Instant::now();
+            let call = client.get_records(&id.stream, &id.shard, iterator, limit);
+            let is_wanted = async {
+                tokio::time::sleep(patience).await;
+                shared.memory.wanted().await;
+            };
+            let result = tokio::select! {
+                biased;
+                result = call => result,
+                () = is_wanted => return Ok(Attempt::GaveUp),
+            };
+            match result {
                 Err(error) if error.is_throttle() => Ok(Attempt::Throttled(error)),
-                result => result.map(|reply| Attempt::Reply(Box::new(reply), memory)),
+                result => result.map(|reply| Attempt::Reply(Box::new(reply), memory, called.elapsed())),
             }
         })
         .await;
         match result {
-            Ok(Attempt::Reply(reply, memory)) => {
+            Ok(Attempt::Reply(reply, memory, elapsed)) => {
                 self.throttles = 0;
+                self.patience.replied(elapsed);
                 Ok(Fetched::Reply(reply, memory))
             }
             Ok(Attempt::Throttled(throttle)) => {
                 self.pause(&throttle);
+                Ok(Fetched::Later)
+            }
+            Ok(Attempt::GaveUp) => {
+                tracing::debug!(shard = %self.id, ?patience, "a call was given up: others wait for its memory");
+                self.patience.gave_up();
                 Ok(Fetched::Later)
             }
             Ok(Attempt::Stopped) => Ok(Fetched::Stopped),

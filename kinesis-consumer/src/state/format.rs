@@ -144,6 +144,7 @@ impl From<&StreamState> for StreamMessage {
             created_at_millis: unix_millis(stream.created_at),
             start: Some(stream.start.into()),
             shards: stream.shards.iter().map(ShardMessage::from).collect(),
+            listed_at_millis: unix_millis(stream.listed_at),
         }
     }
 }
@@ -160,6 +161,7 @@ impl TryFrom<StreamMessage> for StreamState {
             arn,
             created_at: from_unix_millis(message.created_at_millis),
             start: position(message.start)?,
+            listed_at: from_unix_millis(message.listed_at_millis),
             shards,
         })
     }
@@ -178,6 +180,7 @@ impl From<&ShardState> for ShardMessage {
             ending_sequence_number: shard.ending_sequence_number.as_ref().map(ToString::to_string),
             start: Some(state.start.into()),
             owed_since_millis: unix_millis(state.owed_since),
+            skipped: state.skipped,
             progress: state.progress.as_ref().map(|progress| ProgressMessage {
                 position: Some(progress.position.into()),
                 user_state: progress.user_state.clone(),
@@ -193,6 +196,9 @@ impl TryFrom<ShardMessage> for ShardState {
     fn try_from(message: ShardMessage) -> Result<Self, Self::Error> {
         let range = HashKeyRange::new(hash_key(&message.starting_hash_key)?, hash_key(&message.ending_hash_key)?);
         let id = |id: String| id.parse().map_err(damaged);
+        if message.skipped && message.progress.is_some() {
+            return Err(damaged(format!("it says that the shard {} was skipped, and how far it was read", message.id)));
+        }
         Ok(Self {
             shard: Shard {
                 id: id(message.id)?,
@@ -207,6 +213,7 @@ impl TryFrom<ShardMessage> for ShardState {
             },
             start: position(message.start)?,
             owed_since: from_unix_millis(message.owed_since_millis),
+            skipped: message.skipped,
             progress: message.progress.map(progress).transpose()?,
         })
     }
@@ -270,7 +277,7 @@ mod tests {
     }
 
     fn state(shard: Shard, start: ShardPosition, owed_since: u64, progress: Option<ShardProgress>) -> ShardState {
-        ShardState { shard, start, owed_since: from_unix_millis(owed_since), progress }
+        ShardState { shard, start, owed_since: from_unix_millis(owed_since), skipped: false, progress }
     }
 
     fn progress(position: ShardPosition, user_state: &'static [u8], watermark: Option<u64>) -> Option<ShardProgress> {
@@ -278,7 +285,7 @@ mod tests {
         Some(ShardProgress { position, user_state, watermark: watermark.map(from_unix_millis) })
     }
 
-    /// Each field is set somewhere and absent somewhere: a merge that waits, a split under way, an untouched stream.
+    /// Each field is set somewhere and absent somewhere: a merge that waits, a child of a split that was skipped.
     fn checkpoint() -> Checkpoint {
         let [low, high] = [HashKeyRange::uniform(2)[0], HashKeyRange::uniform(2)[1]];
         let number = |text: &str| -> SequenceNumber { text.parse().unwrap() };
@@ -292,6 +299,7 @@ mod tests {
             arn: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".parse().unwrap(),
             created_at: from_unix_millis(1_600_000_000_123),
             start: t0,
+            listed_at: from_unix_millis(1_700_000_090_000),
             shards: vec![
                 state(shard(0, low, &[]), t0, 1_700_000_000_000, progress(ended, b"final", Some(77))),
                 state(shard(1, high, &[]), t0, 1_700_000_000_000, progress(inside, b"", None)),
@@ -303,12 +311,16 @@ mod tests {
             arn: "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/payments".parse().unwrap(),
             created_at: from_unix_millis(1_650_000_000_000),
             start: horizon,
-            shards: vec![state(
-                shard(7, low, &[3]),
-                horizon,
-                1_700_000_000_000,
-                progress(horizon, b"\x00\xff", Some(1_700_000_049_999)),
-            )],
+            listed_at: from_unix_millis(1_700_000_080_000),
+            shards: vec![
+                state(
+                    shard(7, low, &[3]),
+                    horizon,
+                    1_700_000_000_000,
+                    progress(horizon, b"\x00\xff", Some(1_700_000_049_999)),
+                ),
+                ShardState { skipped: true, ..state(shard(8, high, &[3]), horizon, 1_700_000_000_000, None) },
+            ],
         };
         Checkpoint {
             job: "orders".into(),
@@ -381,6 +393,14 @@ mod tests {
         stream_twice.streams.push(stream);
         let error = Checkpoint::decode(stream_twice.encode()).unwrap_err();
         assert_eq!(error, damaged("it holds the stream orders twice"));
+    }
+
+    #[test]
+    fn a_shard_that_was_skipped_and_begun_is_refused() {
+        let mut both = checkpoint();
+        both.streams[0].shards[1].skipped = true;
+        let error = Checkpoint::decode(both.encode()).unwrap_err();
+        assert_eq!(error, damaged("it says that the shard shardId-000000000001 was skipped, and how far it was read"));
     }
 
     #[test]

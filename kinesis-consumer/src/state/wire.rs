@@ -26,6 +26,8 @@ pub(super) struct StreamMessage {
     pub(super) start: Option<PositionMessage>,
     #[prost(message, repeated, tag = "4")]
     pub(super) shards: Vec<ShardMessage>,
+    #[prost(uint64, tag = "5")]
+    pub(super) listed_at_millis: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -52,6 +54,8 @@ pub(super) struct ShardMessage {
     pub(super) progress: Option<ProgressMessage>,
     #[prost(uint64, tag = "10")]
     pub(super) owed_since_millis: u64,
+    #[prost(bool, tag = "11")]
+    pub(super) skipped: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -5,12 +5,17 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_core::Stream;
-use kinesis_consumer::{BuildError, ConsumerError, MemoryStore, Positions, RawRecords, Subtask, Utf8};
+use kinesis_consumer::{
+    BuildError, ConsumerBuilder, ConsumerError, ConsumerEvent, LossPolicy, MemoryStore, Positions, RawRecords, Subtask,
+    Utf8,
+};
 use kinesis_core::{ConsumerConfig, StartingPosition};
 use kinesis_testkit::testing::{ReshardSchedule, assert_exactly_once};
 use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Operation};
 
 use crate::support::{Database, STREAM, World, crash_after, drain, number, numbers, poll_once, pull_by_single_polls};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 async fn one_subtask(world: &World, max_batch: usize) -> Subtask<RawRecords> {
     let consumer = world.consumer().max_batch(max_batch).build_pull().unwrap();
@@ -299,4 +304,72 @@ async fn every_subtask_is_told_what_the_service_said() {
         }
         assert!(text.contains("AccessDenied"), "{text}");
     }
+}
+
+fn sparse(world: &World) -> ConsumerBuilder<RawRecords> {
+    let config = ConsumerConfig::builder()
+        .starting_position(StartingPosition::TrimHorizon)
+        .get_records_interval(Duration::from_secs(120))
+        .discovery_interval(Duration::from_secs(600))
+        .build()
+        .unwrap();
+    world.consumer().config(config)
+}
+
+/// Reads on with one subtask for so long, keeping positions every hour.
+async fn read_for(world: &World, database: &Database, hours: u32) {
+    let consumer = sparse(world).positions(database.positions()).parallelism(1).build_pull().unwrap();
+    let mut subtask = consumer.into_subtasks().await.unwrap().remove(0);
+    let end = tokio::time::Instant::now() + hours * HOUR;
+    while tokio::time::Instant::now() < end {
+        let mut rows = Vec::new();
+        if let Ok(batch) = tokio::time::timeout(HOUR, subtask.next_batch()).await {
+            rows = numbers(&batch.unwrap().unwrap());
+        }
+        database.commit(0, &mut rows, &subtask.snapshot());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn positions_kept_before_a_shard_left_the_stream_do_not_bring_it_back() {
+    let world = World::new(1);
+    let database = Database::default();
+    world.put_many(0..10).await;
+    // Two subtasks keep their first positions; from then on there is one.
+    let consumer = world.consumer().parallelism(2).build_pull().unwrap();
+    let subtasks = consumer.into_subtasks().await.unwrap();
+    for subtask in &subtasks {
+        database.commit(subtask.index(), &mut Vec::new(), &subtask.snapshot());
+    }
+    drop(subtasks);
+    read_for(&world, &database, 1).await;
+    world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    world.put_many(10..30).await;
+    read_for(&world, &database, 1).await;
+    assert_exactly_once(0..30, database.rows());
+    // A restart, and the parent leaves the listing, and then the state.
+    read_for(&world, &database, 48).await;
+    drain(world.consumer().parallelism(1), &database).await;
+    assert_exactly_once(0..30, database.rows());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loss_of_a_shard_is_reported_once_also_to_one_who_pulls() {
+    // C8
+    let world = World::new(1);
+    let database = Database::default();
+    world.put_many(0..10).await;
+    drain(world.consumer(), &database).await;
+    world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    tokio::time::sleep(48 * HOUR).await;
+    world.put_many(10..20).await;
+    let lost = |world: &World| {
+        let lost = |event: &&ConsumerEvent| matches!(event, ConsumerEvent::ShardLost { .. });
+        world.events().iter().filter(lost).count()
+    };
+    for _ in 0..3 {
+        drain(world.consumer().loss(LossPolicy::Continue), &database).await;
+    }
+    assert_exactly_once(0..20, database.rows());
+    assert_eq!(lost(&world), 1);
 }

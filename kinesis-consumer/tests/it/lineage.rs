@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kinesis_consumer::{CheckpointStore, ConsumerBuilder, ConsumerEvent, RawRecords, ShardAssigner};
+use bytes::Bytes;
+use kinesis_consumer::{
+    Batch, BoxError, CheckpointStore, ConsumerBuilder, ConsumerEvent, LossPolicy, Processor, RawRecords, Record,
+    SavedState, ShardAssigner,
+};
 use kinesis_core::{HashKey, Shard, StreamName};
+use kinesis_testkit::{Fault, FaultRule, Operation};
 
 use crate::support::{STREAM, World, text, texts};
 
@@ -123,4 +128,85 @@ async fn a_stop_waits_for_no_timer() {
     running.handle.stop();
     running.job.await.unwrap().unwrap();
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+/// Counts, and takes no state that it did not write.
+struct Strict(u64);
+
+#[async_trait::async_trait]
+impl Processor<Record> for Strict {
+    type Output = ();
+
+    async fn process(&mut self, batch: Batch<Record>, _output: &mut Vec<()>) -> Result<(), BoxError> {
+        self.0 += batch.items.len() as u64;
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Bytes, BoxError> {
+        Ok(Bytes::copy_from_slice(&self.0.to_be_bytes()))
+    }
+
+    fn restore(&mut self, states: &[SavedState]) -> Result<(), BoxError> {
+        for state in states {
+            let bytes: [u8; 8] = state.bytes.as_ref().try_into()?;
+            self.0 = self.0.max(u64::from_be_bytes(bytes));
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_of_a_shard_that_was_lost_before_it_began_are_given_a_state_that_was_saved() {
+    let world = World::new(1);
+    world.put_many(0..10).await;
+    let consumer = world.consumer().max_batch(1).build().unwrap();
+    consumer.handle().drain();
+    consumer.run(|_| Strict(0)).await.unwrap();
+    // The reads fail, so that the children are known and wait; then the job goes down.
+    world.put_many(10..20).await;
+    world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    let hold = world.fake.inject(FaultRule::on(Operation::GetRecords).fault(Fault::throttle()).always());
+    let consumer = world.consumer().build().unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(30), consumer.run(|_| Strict(0))).await;
+    assert!(ended.is_err() && hold.fired() > 0, "{ended:?}");
+    world.fake.heal();
+    world.fake.split(STREAM, "shardId-000000000001").unwrap();
+    tokio::time::sleep(2 * DAY).await;
+    world.put_many(20..40).await;
+    let consumer = world.consumer().loss(LossPolicy::Continue).build().unwrap();
+    consumer.handle().drain();
+    consumer.run(|_| Strict(0)).await.unwrap();
+    let saved = world.store.open("consumer").await.unwrap().latest.unwrap();
+    let counts: Vec<u64> = saved.streams[0]
+        .shards
+        .iter()
+        .filter_map(|state| state.progress.as_ref().filter(|progress| !progress.position.is_ended()))
+        .map(|progress| u64::from_be_bytes(progress.user_state.as_ref().try_into().unwrap()))
+        .collect();
+    // Three leaves went on from the ten records that were counted of shard 0.
+    assert_eq!((counts.len(), counts.iter().sum::<u64>()), (3, 3 * 10 + 20), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn grandchildren_of_a_lost_shard_wait_for_what_was_fetched_of_it() {
+    // C5
+    let mut world = World::new(1);
+    world.pace = Duration::from_secs(2);
+    for number in 0..40 {
+        world.put("one key", &text(number)).await;
+    }
+    let running = world.start(world.consumer().parallelism(3).loss(LossPolicy::Continue).max_batch(1));
+    world.wait_for(1).await;
+    let [low, high] = world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    world.fake.split(STREAM, low.as_str()).unwrap();
+    world.fake.split(STREAM, high.as_str()).unwrap();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    world.fake.advance(2 * DAY);
+    for number in 40..50 {
+        world.put("one key", &text(number)).await;
+    }
+    running.drain().await.unwrap();
+    assert_eq!(world.seen.sorted(), texts(0..50));
+    assert_eq!(world.seen.texts(), texts(0..50), "one key in its order");
 }

@@ -175,3 +175,19 @@ async fn throttled_iterators_slow_their_shard_and_do_not_fail_the_job() {
     world.drain().await;
     assert_eq!(world.seen.sorted(), texts(0..20));
 }
+
+#[tokio::test(start_paused = true)]
+async fn shards_whose_calls_hang_do_not_stop_the_others() {
+    let world = World::new(40);
+    world.put_many(0..400).await;
+    for shard in 0..25 {
+        let rule = FaultRule::on(Operation::GetRecords).shard(kinesis_core::ShardId::from_index(shard));
+        world.fake.inject(rule.fault(Fault::Hang).times(1));
+    }
+    let running = world.start(world.consumer());
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let early = world.seen.len();
+    running.drain().await.unwrap();
+    assert_eq!(world.seen.len(), 400);
+    assert!(early > 0, "fifteen shards are well, and nothing was read of them in nine seconds");
+}

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use aws_sdk_kinesis::primitives::Blob;
 use kinesis_consumer::{ConsumerBuilder, ConsumerError, ConsumerEvent, LossPolicy, PossibleLoss, RawRecords};
 use kinesis_core::{ConsumerConfig, StartingPosition};
-use kinesis_testkit::{Fault, FaultRule, Operation};
+use kinesis_testkit::{FakeKinesis, Fault, FaultHandle, FaultRule, Limits, Operation};
 
 use crate::support::{Running, STREAM, World, text, texts};
 
 const HOUR: Duration = Duration::from_secs(3600);
+const OTHER: &str = "payments";
 
 /// A stream with a record every two minutes for so long.
 async fn backlog(hours: u32) -> World {
@@ -137,7 +139,7 @@ async fn a_longer_retention_is_looked_up_and_lets_a_backlog_be_read_without_more
     assert_eq!(world.seen.texts(), texts(0..20));
     let counts = world.fake.call_counts();
     let calls = [Operation::DescribeStreamSummary, Operation::GetShardIterator].map(|it| counts[&it].calls);
-    assert_eq!(calls, [2, 1], "the retention is looked up once more, of a shard that is a day behind");
+    assert_eq!(calls, [1, 1], "what was looked up at the start is believed for a while");
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,4 +189,145 @@ async fn a_child_that_was_begun_and_not_read_when_the_job_stopped_is_reported_wh
     tokio::time::sleep(30 * HOUR).await;
     let error = world.start(world.consumer()).drain().await.unwrap_err();
     assert!(matches!(error, ConsumerError::PossibleLoss(_)), "{error}");
+}
+
+/// The shards of the other stream that a loss was reported of when it was put back after 31 hours.
+async fn losses_of_the_other_stream(read_meanwhile: bool) -> Vec<String> {
+    let world = World::of(FakeKinesis::builder().stream(STREAM, 1).stream(OTHER, 1).virtual_time().build());
+    let both = || world.consumer().streams([STREAM, OTHER]).loss(LossPolicy::Continue);
+    world.start(both()).drain().await.unwrap();
+    tokio::time::sleep(HOUR).await;
+    world.fake.split(OTHER, "shardId-000000000000").unwrap();
+    for number in 0..20 {
+        let put = world.fake.client().put_record().stream_name(OTHER).partition_key(format!("key-{number}"));
+        put.data(Blob::new(text(number))).send().await.unwrap();
+    }
+    for _ in 0..3 {
+        tokio::time::sleep(10 * HOUR).await;
+        if read_meanwhile {
+            world.drain().await;
+        }
+    }
+    world.events.lock().clear();
+    world.start(both()).drain().await.unwrap();
+    assert_eq!(world.seen.len(), 0, "all twenty are gone");
+    let name = |event: ConsumerEvent| match event {
+        ConsumerEvent::PossibleLoss(loss) if loss.shard.stream.as_str() == OTHER => Some(loss.shard.shard.to_string()),
+        _ => None,
+    };
+    world.events().into_iter().filter_map(name).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_aged_out_of_new_shards_of_a_stream_that_was_taken_out_is_reported() {
+    // C8
+    let away = losses_of_the_other_stream(false).await;
+    assert_eq!(away, ["shardId-000000000001", "shardId-000000000002"], "the whole job was away");
+    assert_eq!(losses_of_the_other_stream(true).await, away, "the job read the first stream meanwhile");
+}
+
+/// Nearly a day behind with a record a read, and what the service said of the retention at first is not believed any more.
+async fn nearly_a_day_behind(world: &World, limit: u32, look_ups: Option<FaultRule>) -> (Running, Option<FaultHandle>) {
+    world.fake.advance(24 * HOUR - Duration::from_secs(1200));
+    let config = ConsumerConfig::builder().starting_position(StartingPosition::TrimHorizon).get_records_limit(limit);
+    let running = world.start(world.consumer().config(config.build().unwrap()));
+    world.wait_for(1).await;
+    let fault = look_ups.map(|rule| world.fake.inject(rule));
+    // In steps that iterators survive.
+    for _ in 0..4 {
+        tokio::time::advance(Duration::from_secs(225)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    (running, fault)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_is_not_fetched_again_because_the_retention_could_not_be_looked_up() {
+    let fake = FakeKinesis::builder().stream(STREAM, 1).limits(Limits::aws()).virtual_time().build();
+    let world = World::of(fake);
+    for number in 0..30 {
+        world.put_bytes("key", text(number).repeat(80_000).as_bytes()).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let rule = FaultRule::on(Operation::DescribeStreamSummary).fault(Fault::throttle()).times(50);
+    let (running, outage) = nearly_a_day_behind(&world, 2, Some(rule)).await;
+    running.drain().await.unwrap();
+    assert_eq!((outage.unwrap().fired(), world.seen.len()), (50, 30));
+    let refused = world.fake.call_counts()[&Operation::GetRecords].refused;
+    assert_eq!(refused, 0, "the pacer, not the service, sets the pace");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_keeps_failing_ends_the_job_and_one_that_is_throttled_does_not() {
+    for (fault, limit, is_over) in [(Fault::internal_failure(), HOUR, true), (Fault::throttle(), HOUR / 30, false)] {
+        let world = World::new(1);
+        world.put_many(0..10).await;
+        let rule = FaultRule::on(Operation::DescribeStreamSummary).fault(fault).always();
+        let (mut running, _) = nearly_a_day_behind(&world, 1, Some(rule)).await;
+        let ended = tokio::time::timeout(limit, &mut running.job).await;
+        assert_eq!(ended.is_ok(), is_over, "{ended:?}");
+        world.fake.heal();
+        if let Ok(ended) = ended {
+            let error = ended.unwrap().unwrap_err();
+            assert!(matches!(error, ConsumerError::Request(_)), "{error}");
+        } else {
+            running.drain().await.unwrap();
+            assert_eq!(world.seen.sorted(), texts(0..10));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_look_up_tells_all_shards_the_retention_of_their_stream() {
+    let world = World::new(40);
+    world.put_many(0..200).await;
+    nearly_a_day_behind(&world, 1, None).await.0.drain().await.unwrap();
+    let describes = world.fake.call_counts()[&Operation::DescribeStreamSummary].calls;
+    assert_eq!((describes, world.seen.len()), (2, 200), "one at the start, and one for those who are behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retention_raised_in_time_loses_nothing_of_children_that_wait() {
+    let mut world = World::new(1);
+    world.pace = 2 * HOUR;
+    world.put_many(0..20).await;
+    let config = ConsumerConfig::builder()
+        .starting_position(StartingPosition::TrimHorizon)
+        .get_records_interval(Duration::from_secs(120))
+        .discovery_interval(Duration::from_secs(600))
+        .build()
+        .unwrap();
+    let running = world.start(world.consumer().config(config).checkpoints(world.store.clone(), HOUR).max_batch(1));
+    tokio::time::sleep(HOUR).await;
+    world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    world.put_many(20..30).await;
+    tokio::time::sleep(HOUR).await;
+    let raise = world.fake.client().increase_stream_retention_period().stream_name(STREAM);
+    raise.retention_period_hours(168).send().await.unwrap();
+    let ended = running.drain().await;
+    assert!(ended.is_ok(), "nothing is lost: {ended:?}");
+    assert_eq!(world.seen.sorted(), texts(0..30));
+}
+
+/// A clock that is behind the service's.
+#[derive(Debug)]
+struct Behind(kinesis_core::SharedClock, Duration);
+
+impl kinesis_core::Clock for Behind {
+    fn now(&self) -> std::time::SystemTime {
+        self.0.now() - self.1
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_behind_makes_no_loss_up() {
+    let world = World::new(1);
+    let consumer = || world.consumer().clock(std::sync::Arc::new(Behind(world.fake.clock(), 25 * HOUR)));
+    world.put_many(0..5).await;
+    world.start(consumer()).drain().await.unwrap();
+    world.fake.split(STREAM, "shardId-000000000000").unwrap();
+    world.put_many(5..10).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let ended = world.start(consumer()).drain().await;
+    assert!(ended.is_ok(), "{ended:?}");
 }

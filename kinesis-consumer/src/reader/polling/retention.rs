@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::reader::KnownRetention;
+
 /// No stream keeps records for less (API reference, DecreaseStreamRetentionPeriod): who is closer has lost nothing.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// How close to its retention a stream is said to be; arrival times are approximate (API reference, Record).
 const MARGIN: Duration = Duration::from_secs(600);
-/// How long a retention is believed that was looked up; an operator may shorten it at any time.
-const BELIEVED_FOR: Duration = Duration::from_secs(300);
 /// What lies between the look at a restored job's positions and the begin of its readers, at most.
 const STARTUP: Duration = Duration::from_secs(60);
 /// How much later than a record that was read an earlier one may still appear at the tip.
@@ -36,7 +36,7 @@ pub(super) enum Exposure {
 pub(super) struct RetentionWatch {
     /// All that had arrived by then was read; nothing where that is not known yet.
     read_until: Option<SystemTime>,
-    retention: Option<(Duration, Instant)>,
+    retention: Option<KnownRetention>,
     /// When the shard was taken up, by our own clock, while nothing was read since.
     ///
     /// What retention had removed by then is not this watch's to report: a new job never asked for it, and of a restored
@@ -51,8 +51,8 @@ impl RetentionWatch {
     }
 
     /// Notes the retention that was looked up.
-    pub(super) fn looked_up(&mut self, now: Instant, retention: Duration) {
-        self.retention = Some((retention, now));
+    pub(super) const fn looked_up(&mut self, retention: KnownRetention) {
+        self.retention = Some(retention);
     }
 
     /// What a reply of `served_at`, which goes on behind the last record, may have missed; `ours` is our own clock then.
@@ -67,7 +67,8 @@ impl RetentionWatch {
             return Exposure::None;
         }
         match self.retention {
-            Some((retention, at)) if now.saturating_duration_since(at) < BELIEVED_FOR => {
+            Some(known) if known.is_believed(now) => {
+                let retention = known.retention;
                 if age + MARGIN < retention {
                     Exposure::None
                 } else {
@@ -111,7 +112,9 @@ mod tests {
         from_unix_millis((hours * 3_600_000.0) as u64)
     }
 
-    const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+    fn days(days: u32) -> KnownRetention {
+        KnownRetention { retention: days * SHORTEST_RETENTION, looked_up_at: Instant::now() }
+    }
 
     fn watch(read_until: Option<SystemTime>) -> RetentionWatch {
         RetentionWatch::new(read_until, hour(90.0))
@@ -134,18 +137,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_longer_retention_leaves_more_time() {
         let mut watch = watch(Some(hour(100.0)));
-        watch.looked_up(Instant::now(), WEEK);
+        watch.looked_up(days(7));
         assert_eq!(at(&watch, 200.0), Exposure::None);
         assert_eq!(at(&watch, 267.9), Exposure::Near { passed: false });
         assert_eq!(at(&watch, 268.1), Exposure::Near { passed: true });
-        tokio::time::advance(BELIEVED_FOR).await;
+        tokio::time::advance(Duration::from_secs(300)).await;
         assert_eq!(at(&watch, 200.0), Exposure::Unknown, "it may be shorter by now");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_gone_when_the_shard_was_taken_up_is_not_reported_again() {
         let mut watch = watch(Some(hour(71.0)));
-        watch.looked_up(Instant::now(), Duration::from_secs(24 * 3600));
+        watch.looked_up(days(1));
         assert_eq!(at(&watch, 101.0), Exposure::Near { passed: false }, "29 hours old when begun an hour ago");
         assert_eq!(at(&watch, 106.5), Exposure::Near { passed: false });
         watch.read(Some(hour(80.0)));
@@ -155,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_there_was_when_the_shard_was_taken_up_is_gone_a_retention_later() {
         let mut watch = watch(None);
-        watch.looked_up(Instant::now(), Duration::from_secs(24 * 3600));
+        watch.looked_up(days(1));
         assert_eq!(at(&watch, 123.9), Exposure::Near { passed: false });
         assert_eq!(at(&watch, 124.1), Exposure::Near { passed: true });
     }
