@@ -17,8 +17,10 @@ mod sequence;
 mod settings;
 mod shards;
 mod streams;
+mod subscriptions;
 mod tags;
 mod token;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +30,7 @@ pub(crate) use account::{Account, StreamRef, StreamView};
 pub(crate) use billing::Commitment;
 pub(crate) use consumers::{ConsumerArn, ConsumerPage, ConsumerRef, ConsumerView};
 pub(crate) use control::AccountLimits;
-pub(crate) use data::{GetRecordsReply, PutOutcome, StoredAt};
+pub(crate) use data::{ChildShard, GetRecordsReply, PutOutcome, StoredAt};
 pub use error::ServiceError;
 pub(crate) use iterators::IteratorType;
 pub use limits::Limits;
@@ -40,6 +42,7 @@ pub(crate) use resources::{ResourceRef, no_such_resource};
 pub(crate) use settings::{DEFAULT_MAX_RECORD_KIB, Distribution, Metric, SettingChange, StreamMode};
 pub(crate) use shards::resolve_shard_id;
 pub(crate) use streams::{ON_DEMAND_SHARDS, StreamOptions};
+pub(crate) use subscriptions::{Push, PushedEvent, Subscription};
 pub(crate) use tags::TagPage;
 
 /// How long the service takes to carry out what it has accepted.
@@ -76,6 +79,13 @@ impl Engine {
             self.accounts.insert(place.clone(), Account::new(place.clone(), Arc::clone(&self.settings)));
         }
         self.accounts.get_mut(place).expect("invariant: it was inserted above")
+    }
+
+    /// Wakes everybody who waits for a shard to change: time has jumped, or will bring something else.
+    pub(crate) fn wake_all(&mut self) {
+        for account in self.accounts.values_mut() {
+            account.wake_all();
+        }
     }
 
     /// An account in a region that was asked for before.

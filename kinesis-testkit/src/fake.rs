@@ -123,7 +123,8 @@ impl FakeKinesis {
     /// Answers a call as it stands on the wire, without an SDK.
     ///
     /// `operation` is the API's name for it, such as `PutRecords`; `body` is the request's JSON. A refusal of the
-    /// service is a reply with its status. Where a fault keeps the answer back for good, this waits for ever.
+    /// service is a reply with its status. Where a fault keeps the answer back for good, this waits for ever. A reply of
+    /// SubscribeToShard has no body here: the subscription began, and nobody reads its events.
     ///
     /// Cancel safety: a cancelled call may have been applied, as with the real service.
     ///
@@ -223,7 +224,8 @@ impl FakeKinesis {
 
     /// Lets the service's clock run ahead by `duration`, and its callers' clocks not.
     ///
-    /// Iterators and tokens expire, retention passes, limits recover, changes complete; no timer of tokio fires.
+    /// Iterators and tokens expire, retention passes, limits recover, changes complete; no timer of tokio fires,
+    /// but subscriptions look at the clock.
     pub fn advance(&self, duration: Duration) {
         self.service.advance(duration);
     }

@@ -4,8 +4,7 @@
 //! numbers, hash key ranges, lineage, iterators and page tokens that expire, retention, states, limits, error codes and
 //! texts, in its order), with faults that strike where you say, and a journal of what was really stored. It plugs in
 //! below the SDK's own client, so that a test runs everything that production runs but the network. What it is not:
-//! durable, or a check of permissions; enhanced fan-out has its control plane alone. [`conformance`] says
-//! what each operation does, and how that is known.
+//! durable, or a check of permissions. [`conformance`] says what each operation does, and how that is known.
 //!
 //! ```
 //! use aws_sdk_kinesis::primitives::Blob;
@@ -41,7 +40,7 @@
 //! .fault(Fault::LoseReply)` stores the third PutRecords call and loses its answer. Rules are written down as a [`FaultPlan`], which a seed can make of [classes](FaultClass) of faults.
 //!
 //! **Tests.** [`testing`] has what a test suite needs besides: put and read back, waits, an exactly-once assertion,
-//! random resharding. [`guide`] shows three complete tests.
+//! random resharding. [`guide`] shows four complete tests.
 //!
 //! **Server.** `kinesis-testkit serve --port 4567 --stream orders:4` answers on loopback, in JSON and CBOR, over HTTP/1.1
 //! and HTTP/2, with TLS where asked to; [`Server`] is the same as a library. Signatures are verified there where the
@@ -78,8 +77,8 @@ mod readme {}
 pub use engine::{Limits, ServiceError};
 pub use fake::{BuildError, ConnectionBroken, FakeKinesis, FakeKinesisBuilder, RawReply, Stored};
 pub use faults::{
-    ClockSkew, Corruption, Entries, EntryFaults, FakeCredentials, Fault, FaultClass, FaultHandle, FaultPlan,
-    FaultPoint, FaultRule, OperatorEvent, PlanShape, ReadPlanError, Unanswered, corrupt_aggregate,
+    ClockSkew, Corruption, Entries, EntryFaults, EventFault, FakeCredentials, Fault, FaultClass, FaultHandle,
+    FaultPlan, FaultPoint, FaultRule, OperatorEvent, PlanShape, ReadPlanError, Unanswered, corrupt_aggregate,
 };
 pub use journal::{
     CallCounts, CallName, CallOutcome, Delivery, FaultMark, Journal, JournalCall, JournalEvent, JournalRecord,

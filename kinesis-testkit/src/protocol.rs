@@ -5,6 +5,7 @@ mod authentication;
 mod cbor;
 mod constraints;
 mod errors;
+mod event_stream;
 mod format;
 mod input;
 mod json;
@@ -16,6 +17,9 @@ mod types;
 
 pub(crate) use apply::{Reply, apply};
 pub(crate) use authentication::Signature;
+pub(crate) use event_stream::{
+    EVENT_STREAM, event as event_frame, exception as exception_frame, initial_response as initial_response_frame,
+};
 pub(crate) use format::Format;
 pub(crate) use request::{Call, Request};
 pub(crate) use sigv4::{AccessKeys, Wire};

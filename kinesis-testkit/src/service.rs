@@ -2,6 +2,7 @@
 
 mod clock;
 mod deferred;
+mod events;
 mod operate;
 mod struck;
 
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use clock::JumpingClock;
 use deferred::{DeferredCalls, StateCell};
+pub(crate) use events::{EventStream, Step};
 use kinesis_core::{RandomStream, Randomness, SharedClock, StreamName};
 use tokio::time::Instant;
 
@@ -37,6 +39,8 @@ pub(crate) struct HttpReply {
     pub(crate) status: u16,
     pub(crate) format: Format,
     pub(crate) body: Bytes,
+    /// What takes the place of the body where the reply is an event stream.
+    pub(crate) events: Option<Box<EventStream>>,
     pub(crate) request_id: String,
     pub(crate) served_at: SystemTime,
     pub(crate) shape: BodyShape,
@@ -212,7 +216,7 @@ struct Admitted {
 pub(crate) struct Service {
     /// Who calls where a request does not say.
     pub(crate) home: Place,
-    pub(crate) state: StateCell,
+    pub(crate) state: Arc<StateCell>,
     pub(crate) clock: SharedClock,
     /// The same clock, which can be set forward.
     jumping: Arc<JumpingClock>,
@@ -234,12 +238,14 @@ impl Service {
         let jumping = JumpingClock::new(clock);
         state.clock = Some(Arc::clone(&jumping));
         let clock: SharedClock = Arc::<JumpingClock>::clone(&jumping);
-        Self { home, state: StateCell::new(state, Arc::clone(&clock)), clock, jumping, latency, keys }
+        let state = Arc::new(StateCell::new(state, Arc::clone(&clock)));
+        Self { home, state, clock, jumping, latency, keys }
     }
 
     /// Sets the service's clock forward.
     pub(crate) fn advance(&self, duration: Duration) {
         self.jumping.jump(duration);
+        self.state.lock().engine.wake_all();
     }
 
     /// Reads a call as it came in.
@@ -280,6 +286,7 @@ impl Service {
         pause(delay).await;
         let Some((call, admitted)) = waiting.call.take() else { return Answer::Silence };
         let served_at = self.clock.now();
+        let place = call.place.clone();
         let carried_out = self.state.lock().carry_out(call, &admitted, served_at);
         pause(self.latency - self.latency / 2).await;
         let (result, served_at) = match carried_out {
@@ -289,7 +296,13 @@ impl Service {
                 return answer;
             }
         };
+        let mut events = None;
         let (status, body) = match result {
+            Ok(Reply::Subscribed(subscription)) => {
+                let (state, faults) = (Arc::clone(&self.state), admitted.strike.events_struck.clone());
+                events = Some(Box::new(EventStream::new(state, place, *subscription, format, faults, served_at)));
+                (200, Bytes::new())
+            }
             Ok(reply) => (200, format.reply(&reply)),
             Err(error) => {
                 let body = format.error(&error);
@@ -299,7 +312,7 @@ impl Service {
         };
         line.write(&admitted, Some(status));
         let (request_id, shape) = (admitted.request_id.to_string(), admitted.strike.body_shape());
-        Answer::Reply(HttpReply { status, format, body, request_id, served_at, shape })
+        Answer::Reply(HttpReply { status, format, body, events, request_id, served_at, shape })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod body;
 mod connection;
+mod events;
 mod headers;
 pub(crate) mod in_process;
 mod respond;

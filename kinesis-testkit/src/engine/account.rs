@@ -355,6 +355,12 @@ impl Account {
         Ok(stream.stored())
     }
 
+    pub(super) fn wake_all(&mut self) {
+        for stream in self.streams.values_mut() {
+            stream.wake_all();
+        }
+    }
+
     /// How many records were ever put into a stream; nothing where there is no such stream.
     pub(crate) fn ever_put(&self, name: &StreamName) -> Option<u64> {
         self.streams.get(name).map(|stream| stream.next_index - 1)

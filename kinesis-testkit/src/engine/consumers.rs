@@ -11,6 +11,7 @@ use super::account::{Account, StreamRef, require_settled};
 use super::error::ServiceError;
 use super::listing;
 use super::streams::{Stream, due};
+use super::subscriptions::Slots;
 use super::tags::{self, Tags};
 use super::token::{Purpose, Token};
 
@@ -69,11 +70,12 @@ enum Life {
 }
 
 #[derive(Debug)]
-struct Consumer {
+pub(super) struct Consumer {
     created_millis: u64,
     life: Life,
     tags: Tags,
     policy: Option<String>,
+    pub(super) slots: Slots,
 }
 
 /// What the service says of a consumer.
@@ -131,6 +133,10 @@ impl Consumer {
             Life::Deleting { .. } => "DELETING",
         }
     }
+
+    pub(super) const fn is_active(&self) -> bool {
+        matches!(self.life, Life::Active)
+    }
 }
 
 impl Stream {
@@ -158,21 +164,39 @@ impl Stream {
         let earlier = self.consumers.last_created_secs.get(name).map_or(0, |secs| (secs + 1) * 1000);
         let created_millis = now_millis.max(earlier);
         self.consumers.last_created_secs.insert(name.to_owned(), created_millis / 1000);
-        let consumer = Consumer { created_millis, life, tags: Tags::new(tags.clone()), policy: None };
+        let consumer =
+            Consumer { created_millis, life, tags: Tags::new(tags.clone()), policy: None, slots: Slots::default() };
         let view = self.consumer_view(name, &consumer);
         self.consumers.by_name.insert(name.to_owned(), consumer);
         self.consumers.settle(now_millis);
         Ok(view)
     }
 
-    fn consumer(&mut self, consumer: &ConsumerRef) -> Result<&mut Consumer, ServiceError> {
-        let arn = self.arn.clone();
+    pub(super) fn consumer(&mut self, consumer: &ConsumerRef) -> Result<&mut Consumer, ServiceError> {
+        let error = self.no_such_consumer(consumer);
         let found = self.consumers.by_name.get_mut(&consumer.name);
         let is_meant = |it: &&mut Consumer| consumer.created_secs.is_none_or(|secs| it.created_millis / 1000 == secs);
-        found.filter(is_meant).ok_or_else(|| {
-            let (name, stream, account) = (&consumer.name, arn.name(), arn.account());
-            ServiceError::not_found(format!("Consumer {name} of stream {stream} under account {account} not found."))
-        })
+        found.filter(is_meant).ok_or(error)
+    }
+
+    pub(super) fn no_such_consumer(&self, consumer: &ConsumerRef) -> ServiceError {
+        let (name, stream, account) = (&consumer.name, self.name(), self.arn.account());
+        ServiceError::not_found(format!("Consumer {name} of stream {stream} under account {account} not found."))
+    }
+
+    /// Refuses a consumer that nothing is pushed to yet, or no longer; the text is the service's (awslabs,
+    /// kinesis-hot-shard-advisor #37).
+    pub(super) fn require_active_consumer(&mut self, consumer: &ConsumerRef) -> Result<(), ServiceError> {
+        let (stream, account) = (self.name().clone(), self.arn.account().to_owned());
+        let found = self.consumer(consumer)?;
+        if found.is_active() {
+            return Ok(());
+        }
+        let (name, created_secs) = (&consumer.name, found.created_millis / 1000);
+        Err(ServiceError::in_use(format!(
+            "Consumer {name} with creation timestamp {created_secs} under stream: {stream} , account {account} is not \
+             in ACTIVE status."
+        )))
     }
 
     fn consumer_page(&self, after: Option<&str>, limit: usize, now_millis: u64) -> ConsumerPage {
@@ -240,6 +264,7 @@ impl Account {
             found.life = Life::Deleting { until_millis: due(now_millis, deleting) };
         }
         stream.consumers.settle(now_millis);
+        stream.wake_all();
         Ok(())
     }
 
@@ -272,24 +297,6 @@ impl Account {
             return Err(invalid());
         }
         Ok(stream.consumer_page(Some(after), limit, now_millis))
-    }
-
-    /// Refuses a subscription that the data plane would refuse, too.
-    pub(crate) fn check_subscription(
-        &mut self,
-        now: SystemTime,
-        consumer: &ConsumerRef,
-        shard: &str,
-        start: &Result<super::IteratorType, ServiceError>,
-    ) -> Result<(), ServiceError> {
-        let shard = self.shard_id(&consumer.stream, shard)?;
-        let stream = self.stream(now, &consumer.stream)?;
-        let found = stream.consumer(consumer)?;
-        if !matches!(found.life, Life::Active) {
-            let (name, status) = (&consumer.name, found.status());
-            return Err(ServiceError::in_use(format!("Consumer {name} is not in ACTIVE status, but {status}.")));
-        }
-        stream.start_index_of(&shard, start, unix_millis(now)).map(|_| ())
     }
 
     /// The tags and the policy of a consumer.

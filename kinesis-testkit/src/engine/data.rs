@@ -14,6 +14,7 @@ use super::sequence::ServiceNumber;
 use super::settings::Distribution;
 use super::shards::Shard;
 use super::streams::Stream;
+use crate::operation::Operation;
 
 /// Where and when a record was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +148,8 @@ impl Account {
         if let Some(shard) = found.find_shard(&shard_id).map(|shard| shard.index) {
             found.meter(shard, |meters| meters.admit_iterator(&settings.limits, now_millis))?;
         }
-        let (shard_index, from_index) = found.start_index_of(&shard_id, start, now_millis)?;
+        let (shard_index, from_index) =
+            found.start_index_of(&shard_id, start, Operation::GetShardIterator, now_millis)?;
         let position = Position {
             stream: found.name().clone(),
             stream_created_millis: found.created_millis,
@@ -167,7 +169,7 @@ impl Account {
     ) -> Result<(), ServiceError> {
         let shard_id = self.shard_id(stream, shard_id)?;
         let found = self.stream_with_shard(now, stream, &shard_id)?;
-        found.start_index_of(&shard_id, start, unix_millis(now)).map(|_| ())
+        found.start_index_of(&shard_id, start, Operation::GetShardIterator, unix_millis(now)).map(|_| ())
     }
 
     /// The stream of a shard: where there is none, it is the shard that the service misses.
@@ -260,6 +262,7 @@ impl Stream {
             return Err(ServiceError::internal_failure());
         };
         let arrived_millis = shard.log.append(index, now_millis, entry.body.clone(), encrypted);
+        shard.waiting.wake();
         let stored = StoredAt {
             shard: shard.id.clone(),
             sequence_number: shard.number(index, arrived_millis),
@@ -274,8 +277,7 @@ impl Stream {
         let shard = self.shard_mut(position.shard_index)?;
         let read = shard.log.read(position.from_index, limit);
         let (size_bytes, next_index, next_arrived) = (read.size_bytes, read.next_index, read.next_arrived_millis);
-        // As old as the last record that was read, while there is more; zero is kept for the tip.
-        let behind_since = read.last_read_millis();
+        let millis_behind_latest = read.millis_behind(now_millis);
         let records = read.numbered(|index, arrived_millis| shard.number(index, arrived_millis));
         shard.meters.charge_read(limits, size_bytes);
         let shard = self.shard(position.shard_index)?;
@@ -283,30 +285,33 @@ impl Stream {
         let next = Position { from_index: next_index, ..position.clone() };
         Some(GetRecordsReply {
             records,
-            millis_behind_latest: next_arrived
-                .map_or(0, |arrived| now_millis.saturating_sub(behind_since.unwrap_or(arrived)).max(1)),
+            millis_behind_latest,
             next_iterator: (!ended).then(|| next.encode(&self.secret, now_millis)),
             child_shards: if ended { self.children_of(shard) } else { Vec::new() },
         })
     }
 
-    /// The index of a shard, and that of the first record that an iterator of the type is to read.
+    /// The index of a shard, and that of the first record that is to be read from where a call of the operation starts.
     pub(super) fn start_index_of(
         &mut self,
         shard_id: &ShardId,
         start: &Result<IteratorType, ServiceError>,
+        asked_by: Operation,
         now_millis: u64,
     ) -> Result<(u32, u64), ServiceError> {
         if let Some(shard) = self.find_shard(shard_id).map(|shard| shard.index) {
             self.trim_shard(shard, now_millis);
         }
-        let missing = || missing_shard(shard_id, self.name().as_str(), self.arn.account());
-        let shard = self.find_shard(shard_id).ok_or_else(missing)?;
+        let shard = self.find_shard(shard_id).ok_or_else(|| self.missing_shard(shard_id))?;
         let start = start.as_ref().map_err(ServiceError::clone)?;
-        Ok((shard.index, iterators::start_index(self, shard, start, now_millis)?))
+        Ok((shard.index, iterators::start_index(self, shard, start, asked_by, now_millis)?))
     }
 
-    fn children_of(&self, shard: &Shard) -> Vec<ChildShard> {
+    pub(super) fn missing_shard(&self, shard_id: &ShardId) -> ServiceError {
+        missing_shard(shard_id, self.name().as_str(), self.arn.account())
+    }
+
+    pub(super) fn children_of(&self, shard: &Shard) -> Vec<ChildShard> {
         let closed = shard.closed.iter().flat_map(|closed| &closed.children);
         closed
             .filter_map(|child| self.shard(*child))
@@ -326,7 +331,7 @@ impl Stream {
         }
     }
 
-    fn trim_shard(&mut self, shard: u32, now_millis: u64) {
+    pub(super) fn trim_shard(&mut self, shard: u32, now_millis: u64) {
         let kept_from_millis = self.kept_from_millis(now_millis);
         if let Some(shard) = self.shard_mut(shard) {
             shard.log.trim_before(kept_from_millis);

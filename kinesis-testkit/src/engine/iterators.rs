@@ -11,6 +11,7 @@ use super::sequence::{LAST_INDEX, ServiceNumber};
 use super::shards::Shard;
 use super::streams::Stream;
 use super::token::{Purpose, Token};
+use crate::operation::Operation;
 
 /// How long an iterator lives (API reference, GetShardIterator).
 const ITERATOR_LIFE_MILLIS: u64 = 300_000;
@@ -86,18 +87,19 @@ fn amazon_date(millis: u64) -> String {
     }
 }
 
-/// The index of the first record that an iterator of the type is to read.
+/// The index of the first record that is to be read from where a call of the operation starts.
 pub(super) fn start_index(
     stream: &Stream,
     shard: &Shard,
     start: &IteratorType,
+    asked_by: Operation,
     now_millis: u64,
 ) -> Result<u64, ServiceError> {
     match start {
         IteratorType::TrimHorizon => Ok(0),
         IteratorType::Latest => Ok(stream.next_index),
-        IteratorType::AtSequenceNumber(number) => index_of(stream, shard, number),
-        IteratorType::AfterSequenceNumber(number) => match index_of(stream, shard, number)? {
+        IteratorType::AtSequenceNumber(number) => index_of(stream, shard, number, asked_by),
+        IteratorType::AfterSequenceNumber(number) => match index_of(stream, shard, number, asked_by)? {
             LAST_INDEX => Err(ServiceError::invalid_argument(
                 "Invalid SequenceNumber for ShardIteratorType AFTER_SEQUENCE_NUMBER, SequenceNumber has reached max \
                  possible value for the shard.",
@@ -112,10 +114,10 @@ pub(super) fn start_index(
     }
 }
 
-fn index_of(stream: &Stream, shard: &Shard, text: &str) -> Result<u64, ServiceError> {
+fn index_of(stream: &Stream, shard: &Shard, text: &str, asked_by: Operation) -> Result<u64, ServiceError> {
     let (name, account, id) = (stream.name(), stream.arn.account(), &shard.id);
     let number = format!(
-        "StartingSequenceNumber {text} used in GetShardIterator on shard {id} in stream {name} under account {account}"
+        "StartingSequenceNumber {text} used in {asked_by} on shard {id} in stream {name} under account {account}"
     );
     let given = text.parse::<SequenceNumber>().ok().and_then(ServiceNumber::of);
     let given = given.ok_or_else(|| ServiceError::invalid_argument(format!("{number} is invalid.")))?;

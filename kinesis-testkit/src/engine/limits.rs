@@ -18,6 +18,8 @@ pub struct Limits {
     read_calls: Option<u64>,
     read_bytes: Option<u64>,
     iterator_calls: Option<u64>,
+    subscribe_calls: Option<u64>,
+    push_bytes: Option<u64>,
     control_plane: bool,
     control_rates: BTreeMap<Operation, u64>,
     shards: ShardQuota,
@@ -56,11 +58,11 @@ impl Limits {
     ///
     /// Each shard: 1,000 records and 1 MiB of writes per second, partition keys counted; 5 GetRecords and 2 MiB of
     /// reads per second, and silence after a large reply for as long as its bytes take (5 s after 10 MiB); 5
-    /// GetShardIterator per second. The control plane: the rate that each operation's documentation names, most of
-    /// them 5 per second and account. Quotas: 20,000 shards in us-east-1, us-west-2 and eu-west-1, else 6,000; 50
-    /// on-demand streams; 5 streams and 5 consumers of a stream being created at once; 20 consumers of a stream, 50
-    /// with a billing commitment; and within 24 hours, of each stream, 10 UpdateShardCount, 2 changes of the capacity
-    /// mode, 25 starts and 25 stops of encryption.
+    /// GetShardIterator per second. Each consumer and shard: 1 SubscribeToShard and 2 MiB of events per second. The
+    /// control plane: the rate that each operation's documentation names, most of them 5 per second and account. Quotas:
+    /// 20,000 shards in us-east-1, us-west-2 and eu-west-1, else 6,000; 50 on-demand streams; 5 streams and 5 consumers
+    /// of a stream being created at once; 20 consumers of a stream, 50 with a billing commitment; and within 24 hours,
+    /// of each stream, 10 UpdateShardCount, 2 changes of the capacity mode, 25 starts and 25 stops of encryption.
     pub fn aws() -> Self {
         Self {
             write_records: Some(1000),
@@ -68,6 +70,8 @@ impl Limits {
             read_calls: Some(5),
             read_bytes: Some(2 * MIB),
             iterator_calls: Some(5),
+            subscribe_calls: Some(1),
+            push_bytes: Some(2 * MIB),
             control_plane: true,
             control_rates: BTreeMap::new(),
             shards: ShardQuota::OfRegion,
@@ -109,6 +113,20 @@ impl Limits {
     /// Limits the GetShardIterator calls that a shard answers per second.
     pub fn iterator_calls_per_second(mut self, limit: impl Into<Option<u64>>) -> Self {
         self.iterator_calls = limit.into();
+        self
+    }
+
+    /// Limits the SubscribeToShard calls per second of a consumer for a shard.
+    pub fn subscribe_calls_per_second(mut self, limit: impl Into<Option<u64>>) -> Self {
+        self.subscribe_calls = limit.into();
+        self
+    }
+
+    /// Limits the bytes that are pushed to a consumer from a shard per second, data and partition keys.
+    ///
+    /// An event goes out while something is left of the bucket, and may empty it below zero.
+    pub fn push_bytes_per_second(mut self, limit: impl Into<Option<u64>>) -> Self {
+        self.push_bytes = limit.into();
         self
     }
 
@@ -276,6 +294,42 @@ impl Meters {
     /// Takes one GetShardIterator call off its limit, or nothing and `false`.
     pub(super) fn admit_iterator(&mut self, limits: &Limits, now_millis: u64) -> bool {
         admit_call(&mut self.iterator_calls, limits.iterator_calls, now_millis)
+    }
+}
+
+/// The buckets of one consumer for one shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PushMeters {
+    calls: Bucket,
+    pushed_bytes: Bucket,
+}
+
+impl Default for PushMeters {
+    fn default() -> Self {
+        Self { calls: Bucket::FULL, pushed_bytes: Bucket::FULL }
+    }
+}
+
+impl PushMeters {
+    /// Takes one SubscribeToShard call off its limit, or nothing and `false`.
+    pub(super) fn admit_call(&mut self, limits: &Limits, now_millis: u64) -> bool {
+        admit_call(&mut self.calls, limits.subscribe_calls, now_millis)
+    }
+
+    /// When records can be pushed again; nothing where they can now.
+    pub(super) fn ready_at(&mut self, limits: &Limits, now_millis: u64) -> Option<u64> {
+        let rate = limits.push_bytes?;
+        self.pushed_bytes.refill(rate, now_millis);
+        let missing = self.pushed_bytes.tokens.checked_neg().filter(|missing| *missing >= 0)?.unsigned_abs() + 1;
+        // A rate of zero never fills the bucket.
+        Some(now_millis.saturating_add(missing.checked_div(rate).map_or(u64::MAX, |_| missing.div_ceil(rate))))
+    }
+
+    /// Charges the bytes of an event that was pushed.
+    pub(super) fn charge(&mut self, limits: &Limits, bytes: u64) {
+        if limits.push_bytes.is_some() {
+            self.pushed_bytes.spend(bytes);
+        }
     }
 }
 

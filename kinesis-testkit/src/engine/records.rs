@@ -100,6 +100,14 @@ impl LogRead<'_> {
         self.records.last().map(|record| record.arrived_millis)
     }
 
+    /// How far behind the tip a reader is after the read: as old as the last record that was read while there is more,
+    /// at least 1; zero is kept for the tip.
+    pub(super) fn millis_behind(&self, now_millis: u64) -> u64 {
+        self.next_arrived_millis.map_or(0, |arrived_millis| {
+            now_millis.saturating_sub(self.last_read_millis().unwrap_or(arrived_millis)).max(1)
+        })
+    }
+
     /// The records that were read, numbered by `number(index, arrived_millis)`.
     pub(super) fn numbered(&self, number: impl Fn(u64, u64) -> SequenceNumber) -> Vec<ReadRecord> {
         self.records
@@ -150,6 +158,16 @@ impl RecordLog {
 
     /// Reads from the record `from_index` on: at most `limit` records and 10 MiB, but one if there is one.
     pub(super) fn read(&self, from_index: u64, limit: usize) -> LogRead<'_> {
+        self.read_within(from_index, limit, MAX_REPLY_BYTES)
+    }
+
+    /// Whether there is the record `from_index` or a later one.
+    pub(super) fn has_from(&self, from_index: u64) -> bool {
+        self.records.back().is_some_and(|last| last.index >= from_index)
+    }
+
+    /// Reads from the record `from_index` on: at most `limit` records and `max_bytes`, but one if there is one.
+    pub(super) fn read_within(&self, from_index: u64, limit: usize, max_bytes: u64) -> LogRead<'_> {
         let start = self.records.partition_point(|record| record.index < from_index);
         let mut read = LogRead {
             records: Vec::with_capacity(limit.min(self.records.len() - start)),
@@ -159,7 +177,7 @@ impl RecordLog {
         };
         for record in self.records.range(start..) {
             let size_bytes = read.size_bytes + record.body.size_bytes();
-            if read.records.len() == limit || (!read.records.is_empty() && size_bytes > MAX_REPLY_BYTES) {
+            if read.records.len() == limit || (!read.records.is_empty() && size_bytes > max_bytes) {
                 read.next_arrived_millis = Some(record.arrived_millis);
                 break;
             }

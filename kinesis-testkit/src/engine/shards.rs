@@ -5,6 +5,7 @@ use kinesis_core::{HashKeyRange, SequenceNumber, Shard as ShardDescription, Shar
 use super::limits::Meters;
 use super::records::RecordLog;
 use super::sequence::{LAST_INDEX, SequenceParts};
+use super::waiting::Waiting;
 
 /// The shards that a shard was made of.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +43,7 @@ pub(super) struct Shard {
     pub(super) closed: Option<Closed>,
     pub(super) log: RecordLog,
     pub(super) meters: Meters,
+    pub(super) waiting: Waiting,
 }
 
 impl Shard {
@@ -62,6 +64,7 @@ impl Shard {
             closed: None,
             log: RecordLog::default(),
             meters: Meters::FULL,
+            waiting: Waiting::default(),
         }
     }
 

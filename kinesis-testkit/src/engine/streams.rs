@@ -110,6 +110,8 @@ pub(super) struct Stream {
     pub(super) consumers: Consumers,
     /// The index of the next record: one count for all shards.
     pub(super) next_index: u64,
+    /// The number of the next subscription.
+    pub(super) next_subscription: u64,
     life: Life,
     /// Whether it has ever been active.
     born: bool,
@@ -149,6 +151,7 @@ impl Stream {
             policy: None,
             consumers: Consumers::default(),
             next_index: 1,
+            next_subscription: 0,
             life: Life::Creating { until_millis: due(created_millis, creating) },
             born: false,
             shards: BTreeMap::new(),
@@ -214,6 +217,7 @@ impl Stream {
         // Asking again does not prolong it.
         if !matches!(self.life, Life::Deleting { .. }) {
             self.life = Life::Deleting { until_millis: due(now_millis, deleting) };
+            self.wake_all();
         }
         self.settle(now_millis)
     }
@@ -310,7 +314,23 @@ impl Stream {
     /// Starts an update whose change holds when it ends.
     pub(super) fn begin_update(&mut self, change: Change, now_millis: u64, updating: Duration) {
         self.life = Life::Updating { until_millis: due(now_millis, updating), change };
+        self.wake_all();
         self.settle(now_millis);
+    }
+
+    /// When an update ends, if there is one.
+    pub(super) const fn changes_at_millis(&self) -> Option<u64> {
+        match self.life {
+            Life::Updating { until_millis, .. } => Some(until_millis),
+            _ => None,
+        }
+    }
+
+    /// Wakes everybody who waits for one of the shards.
+    pub(super) fn wake_all(&mut self) {
+        for shard in self.shards.values_mut() {
+            shard.waiting.wake();
+        }
     }
 
     pub(super) fn open_shard(&mut self, range: HashKeyRange, parents: Parents, created_millis: u64, created_secs: u64) {

@@ -47,6 +47,11 @@ impl Fault {
         refused("LimitExceededException", "Rate exceeded for the operation.")
     }
 
+    /// A subscription that another holds (F16): `ResourceInUseException`.
+    pub fn resource_in_use() -> Self {
+        refused("ResourceInUseException", "Another active subscription exists for this consumer.")
+    }
+
     /// A stream or shard that is not seen yet (F9): `ResourceNotFoundException`.
     ///
     /// [`FaultRule::until`](crate::FaultRule::until) makes a window of it.

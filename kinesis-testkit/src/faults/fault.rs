@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entries::{Entries, EntryFaults};
+use super::events::EventFault;
 use super::json::millis;
 use super::operator::OperatorEvent;
 use super::skew::ClockSkew;
@@ -14,9 +15,10 @@ use crate::operation::Operation;
 ///
 /// | where | variants | classes |
 /// | --- | --- | --- |
-/// | before the call is applied | [`Error`](Self::Error), [`FailEntries`](Self::FailEntries), [`FailMixed`](Self::FailMixed), [`Reset`](Self::Reset), [`Hang`](Self::Hang), [`Delay`](Self::Delay), [`EmptyRead`](Self::EmptyRead), [`SkewedClock`](Self::SkewedClock), [`ApplyLate`](Self::ApplyLate) | F1, F2, F4, F6 to F9, F11, F12, F21 |
+/// | before the call is applied | [`Error`](Self::Error), [`FailEntries`](Self::FailEntries), [`FailMixed`](Self::FailMixed), [`Reset`](Self::Reset), [`Hang`](Self::Hang), [`Delay`](Self::Delay), [`EmptyRead`](Self::EmptyRead), [`SkewedClock`](Self::SkewedClock), [`ApplyLate`](Self::ApplyLate) | F1, F2, F4, F6 to F9, F11, F12, F16, F21 |
 /// | after it, before the reply | [`LoseReply`](Self::LoseReply), [`ErrorAfter`](Self::ErrorAfter), [`HangAfter`](Self::HangAfter), [`ApplyTwice`](Self::ApplyTwice) | F3, F4, F21 |
 /// | within the reply's body | [`CutBody`](Self::CutBody), [`StallBody`](Self::StallBody), [`TrickleBody`](Self::TrickleBody) | F4, F5 |
+/// | within the events of a subscription | [`AtEvent`](Self::AtEvent), [`AtAge`](Self::AtAge) | F5, F16 |
 /// | between two calls | [`Operate`](Self::Operate) | F10, F14, F15, F18 |
 ///
 /// [`FaultClass`](crate::FaultClass) says what the classes are. As JSON a fault is its name in snake case, with its
@@ -69,6 +71,8 @@ pub enum Fault {
     /// client that corrects its date by the header of the refusal therefore passes.
     SkewedClock(ClockSkew),
     /// The call is applied, and its reply ends within the body: the connection breaks.
+    ///
+    /// The body of a subscription is all of its frames, which has no length: the connection breaks if they get that far.
     CutBody {
         /// How many bytes of the body arrive; at most all but one, and where the body is empty none of the reply does.
         after_bytes: u64,
@@ -97,6 +101,24 @@ pub enum Fault {
         after: Duration,
         /// What the caller sees meanwhile.
         answer: Unanswered,
+    },
+    /// An event of the subscription that a SubscribeToShard call begins is struck; those of several rules all are.
+    AtEvent {
+        /// Which, counted from 1; events without records count, the frame before all events does not.
+        nth: u64,
+        /// What happens to it.
+        fault: EventFault,
+    },
+    /// The subscription that a SubscribeToShard call begins is struck when it is that old, by the service's clock.
+    ///
+    /// What ends a stream strikes at that time, before the regular end where that is at the same; the rest strikes the
+    /// first event from then on.
+    AtAge {
+        /// How old; a subscription ends by itself after five minutes.
+        #[serde(rename = "age_millis", with = "millis")]
+        age: Duration,
+        /// What happens then.
+        fault: EventFault,
     },
     /// The stream is changed just before the call is applied, which then goes on as it can.
     Operate(OperatorEvent),
@@ -155,7 +177,11 @@ impl Fault {
             Self::LoseReply | Self::ErrorAfter { .. } | Self::HangAfter | Self::ApplyTwice { .. } => {
                 FaultPoint::AfterApplyBeforeReply
             }
-            Self::CutBody { .. } | Self::StallBody { .. } | Self::TrickleBody { .. } => FaultPoint::MidBody,
+            Self::CutBody { .. }
+            | Self::StallBody { .. }
+            | Self::TrickleBody { .. }
+            | Self::AtEvent { .. }
+            | Self::AtAge { .. } => FaultPoint::MidBody,
             Self::Operate(_) => FaultPoint::BetweenCalls,
         }
     }
@@ -180,14 +206,17 @@ impl Fault {
             Self::ApplyTwice { .. } => "apply_twice",
             Self::ApplyLate { .. } => "apply_late",
             Self::Operate(_) => "operate",
+            Self::AtEvent { .. } => "at_event",
+            Self::AtAge { .. } => "at_age",
         }
     }
 
-    /// Whether the fault can strike calls of the operation: entries only fail where there are any.
+    /// Whether the fault can strike calls of the operation: entries only fail where there are any, events likewise.
     pub const fn concerns(&self, operation: Operation) -> bool {
         match self {
             Self::FailEntries(_) | Self::FailMixed(_) => matches!(operation, Operation::PutRecords),
             Self::EmptyRead => matches!(operation, Operation::GetRecords),
+            Self::AtEvent { .. } | Self::AtAge { .. } => matches!(operation, Operation::SubscribeToShard),
             _ => true,
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kinesis_core::{RandomStream, Randomness, StreamName};
 
 use super::entries::{Entries, EntryFaults};
+use super::events::EventFault;
 use super::fault::{Fault, Unanswered};
 use super::operator::OperatorEvent;
 use super::plan::FaultPlan;
@@ -31,7 +32,7 @@ use crate::operation::Operation;
 /// | F13 | credentials rotate, expire, are slow | [`FakeCredentials`](crate::FakeCredentials), [`Fault::expired_token`] |
 /// | F14 | a reshard at any step | [`OperatorEvent::Split`], [`OperatorEvent::Merge`], [`OperatorEvent::UpdateShardCount`] |
 /// | F15 | retention removes what was not read | [`OperatorEvent::TrimAll`], [`OperatorEvent::AdvanceClock`] |
-/// | F16 | subscriptions end, stall, are taken over | not here: there is no fan-out |
+/// | F16 | subscriptions end, stall, are taken over, repeat or break off events | [`Fault::AtEvent`], [`Fault::AtAge`], [`Fault::resource_in_use`], [`Fault::StallBody`] |
 /// | F17 | broken and hostile aggregates | [`corrupt_aggregate`](crate::corrupt_aggregate) |
 /// | F18 | a reshard between prediction and write | [`OperatorEvent::Split`] just before a PutRecords call |
 /// | F19, F22 | the client ends at any step | not here: it is the test that drops its task |
@@ -70,6 +71,8 @@ pub enum FaultClass {
     F14,
     /// Retention removes what was not read: a correct client reports the loss.
     F15,
+    /// Subscriptions end early, by errors and without, stall, break off, come late and repeat events.
+    F16,
     /// A shard is split just before records are put.
     F18,
     /// A request is applied twice, or late.
@@ -93,6 +96,7 @@ impl FaultClass {
         Self::F12,
         Self::F14,
         Self::F15,
+        Self::F16,
         Self::F18,
         Self::F21,
     ];
@@ -114,6 +118,7 @@ impl FaultClass {
             Self::F12 => "F12",
             Self::F14 => "F14",
             Self::F15 => "F15",
+            Self::F16 => "F16",
             Self::F18 => "F18",
             Self::F21 => "F21",
         }
@@ -225,6 +230,7 @@ impl Draw<'_> {
             }
             FaultClass::F11 => (self.one_of(&DATA_PLANE), self.kms()),
             FaultClass::F12 => (self.one_of(&DATA_PLANE), self.skew()),
+            FaultClass::F16 => (Operation::SubscribeToShard, self.subscription()),
             FaultClass::F21 => (self.one_of(&WRITES), self.redelivered()),
             FaultClass::F10 | FaultClass::F14 | FaultClass::F15 | FaultClass::F18 => {
                 return self.event(class);
@@ -303,6 +309,30 @@ impl Draw<'_> {
         self.one_of(&[Fault::signature_expired(skew), Fault::signature_not_yet_current(skew)])
     }
 
+    /// Something of which a reader can tell that it happened; an event that is left out is none of those.
+    fn subscription(&mut self) -> Fault {
+        let nth = 1 + self.below(10);
+        let delay = self.millis(30_000);
+        let cut = EventFault::Cut { after_bytes: self.below(400) };
+        let exception = EventFault::exception(self.one_of(EventFault::EXCEPTIONS));
+        let stalled = Fault::StallBody { after_bytes: self.below(400) };
+        // Now and then at the very time at which a subscription ends by itself.
+        let age = if self.below(2) == 0 { Duration::from_secs(300) } else { self.millis(300_000) };
+        let at_event = |fault| Fault::AtEvent { nth, fault };
+        let ending = self.one_of(&[EventFault::End, EventFault::Stall, cut.clone(), exception.clone()]);
+        self.one_of(&[
+            at_event(EventFault::End),
+            at_event(exception),
+            at_event(EventFault::Repeat),
+            at_event(EventFault::Stall),
+            at_event(cut),
+            at_event(EventFault::Delay(delay)),
+            Fault::AtAge { age, fault: ending },
+            Fault::resource_in_use(),
+            stalled,
+        ])
+    }
+
     fn redelivered(&mut self) -> Fault {
         let after = self.millis(60_000);
         let answer = self.one_of(&[Unanswered::Silence, Unanswered::Reset]);
@@ -347,6 +377,7 @@ mod tests {
                 .map(|rule| match rule.fault.expect("a generated rule has a fault") {
                     Fault::Error { code, .. } => code,
                     Fault::Operate(event) => event.kind().to_owned(),
+                    Fault::AtEvent { fault, .. } => format!("{fault:?}").split([' ', '(']).take(1).collect(),
                     fault => fault.kind().to_owned(),
                 })
                 .collect();
@@ -368,6 +399,7 @@ mod tests {
             ("F12", 1),
             ("F14", 3),
             ("F15", 2),
+            ("F16", 9),
             ("F18", 1),
             ("F21", 2),
         ];

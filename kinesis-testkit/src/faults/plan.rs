@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::fault::Fault;
 use super::rule::{FaultHandle, FaultRule};
 use crate::fake::FakeKinesis;
 
@@ -96,6 +97,11 @@ impl FaultPlan {
             let detail = format!("`nth` of rule {rule} is 0: calls are counted from 1");
             return Err(ReadPlanError::Malformed { detail });
         }
+        let no_event = |rule: &FaultRule| matches!(rule.fault, Some(Fault::AtEvent { nth: 0, .. }));
+        if let Some(rule) = rules.iter().position(no_event) {
+            let detail = format!("`nth` of the fault of rule {rule} is 0: events are counted from 1");
+            return Err(ReadPlanError::Malformed { detail });
+        }
         Ok(Self { rules })
     }
 }
@@ -118,7 +124,9 @@ mod tests {
     use kinesis_core::{ShardId, StreamName};
 
     use super::*;
-    use crate::faults::{ClockSkew, Entries, EntryFaults, Fault, FaultClass, OperatorEvent, PlanShape, Unanswered};
+    use crate::faults::{
+        ClockSkew, Entries, EntryFaults, EventFault, FaultClass, OperatorEvent, PlanShape, Unanswered,
+    };
     use crate::journal::FaultMark;
     use crate::operation::Operation;
 
@@ -158,6 +166,14 @@ mod tests {
             Fault::Operate(OperatorEvent::TrimAll { stream: orders() }),
             Fault::Operate(OperatorEvent::DeleteAndRecreate { stream: orders() }),
             Fault::Operate(OperatorEvent::AdvanceClock(millis)),
+            Fault::AtEvent { nth: 3, fault: EventFault::End },
+            Fault::AtEvent { nth: 3, fault: EventFault::exception("ResourceInUseException") },
+            Fault::AtEvent { nth: 3, fault: EventFault::Repeat },
+            Fault::AtEvent { nth: 3, fault: EventFault::Drop },
+            Fault::AtEvent { nth: 3, fault: EventFault::Stall },
+            Fault::AtEvent { nth: 3, fault: EventFault::Cut { after_bytes: 7 } },
+            Fault::AtEvent { nth: 3, fault: EventFault::Delay(millis) },
+            Fault::AtAge { age: millis, fault: EventFault::Stall },
         ]
     }
 
@@ -204,10 +220,15 @@ mod tests {
             {"on":"PutRecord","fault":{"apply_late":{"after_millis":7,"answer":"silence"}}},
             {"on":"PutRecord","fault":{"skewed_clock":{"ahead_millis":8}}},
             {"on":"any","fault":{"operate":{"split":{"stream":"orders"}}}},
-            {"on":"any","fault":{"operate":{"advance_clock_millis":9}}}
+            {"on":"any","fault":{"operate":{"advance_clock_millis":9}}},
+            {"on":"SubscribeToShard","fault":{"at_event":{"nth":2,"fault":{"error":{"code":"A","message":"b"}}}}},
+            {"on":"SubscribeToShard","fault":{"at_event":{"nth":2,"fault":"repeat"}}},
+            {"on":"SubscribeToShard","fault":{"at_age":{"age_millis":300000,"fault":{"cut":{"after_bytes":0}}}}}
         ]}"#;
         let millis = Duration::from_millis;
         let error = Fault::Error { code: "A".to_owned(), message: "b".to_owned(), status: 400 };
+        let event_error = EventFault::Error { code: "A".to_owned(), message: "b".to_owned() };
+        let subscribe = FaultRule::on(Operation::SubscribeToShard);
         let mixed =
             EntryFaults::none().throttled(Entries::At(vec![1])).failed(Entries::All).stored(Entries::PerMille(5));
         let expected = FaultPlan::new([
@@ -225,6 +246,9 @@ mod tests {
             FaultRule::on(Operation::PutRecord).fault(Fault::signature_expired(millis(8))),
             FaultRule::any().fault(Fault::Operate(OperatorEvent::Split { stream: orders(), shard: None })),
             FaultRule::any().fault(Fault::Operate(OperatorEvent::AdvanceClock(millis(9)))),
+            subscribe.clone().fault(Fault::AtEvent { nth: 2, fault: event_error }),
+            subscribe.clone().fault(Fault::AtEvent { nth: 2, fault: EventFault::Repeat }),
+            subscribe.fault(Fault::AtAge { age: millis(300_000), fault: EventFault::Cut { after_bytes: 0 } }),
         ]);
         assert_eq!(FaultPlan::from_json(text), Ok(expected));
     }
@@ -240,6 +264,10 @@ mod tests {
             (
                 rule(r#"{"on":"PutRecords","fault":{"operate":{"trim_all":{"streams":"a"}}}}"#),
                 "unknown field `streams`",
+            ),
+            (
+                rule(r#"{"on":"SubscribeToShard","fault":{"at_event":{"nth":0,"fault":"end"}}}"#),
+                "events are counted from 1",
             ),
             (rule(r#"{"on":"PutRecords","fault":"explode"}"#), "unknown variant `explode`"),
             (rule(r#"{"on":"PutPizza"}"#), "unknown operation `PutPizza`"),

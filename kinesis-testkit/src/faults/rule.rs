@@ -131,8 +131,8 @@ impl FaultRule {
         self
     }
 
-    /// Is about the calls on one shard alone: of GetShardIterator, of GetRecords by its iterator, of SplitShard and
-    /// of MergeShards by the first of the two.
+    /// Is about the calls on one shard alone: of GetShardIterator, of SubscribeToShard, of GetRecords by its
+    /// iterator, of SplitShard and of MergeShards by the first of the two.
     pub fn shard(mut self, shard: ShardId) -> Self {
         self.shard = Some(shard);
         self
@@ -203,7 +203,7 @@ pub(super) struct Tally {
 pub struct FaultHandle(pub(super) Arc<Tally>);
 
 impl FaultHandle {
-    /// How often the fault has struck.
+    /// How often the fault has struck; one of an event strikes when its event comes.
     pub fn fired(&self) -> u64 {
         self.0.fired.load(Ordering::Relaxed)
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use kinesis_core::{RandomStream, Randomness, StreamName};
 
 use super::entries::{EntryFault, internal_failure};
+use super::events::EventFaults;
 use super::fault::Fault;
 use super::operator::OperatorEvent;
 use super::rule::{FaultHandle, FaultRule, Tally};
@@ -25,11 +26,13 @@ pub(crate) struct CallFacts<'a> {
     pub(crate) stored: u64,
 }
 
-/// What is to go wrong with one call: delays add up and events all happen; of the rest the first rule's fault counts.
+/// What is to go wrong with one call: delays add up, events all happen, and all faults of pushed events wait for theirs; of the rest the first rule's fault counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Strike {
     pub(crate) delay: Duration,
     pub(crate) events: Vec<(OperatorEvent, FaultMark)>,
+    /// What strikes the events of the subscription that the call begins.
+    pub(crate) events_struck: EventFaults,
     pub(crate) fault: Option<Fault>,
     /// The fault, or the first of the delays and events where there is none.
     pub(crate) mark: Option<FaultMark>,
@@ -156,6 +159,11 @@ impl FaultRules {
             match fault {
                 Fault::Delay(delay) => strike.delay = strike.delay.saturating_add(*delay),
                 Fault::Operate(event) => strike.events.push((event.clone(), mark)),
+                fault if strike.events_struck.add(fault, tally) => {
+                    // It counts as fired when its event comes.
+                    strike.mark = strike.mark.or(Some(mark));
+                    continue;
+                }
                 fault if strike.fault.is_none() => {
                     strike.fault = Some(fault.clone());
                     strike.mark = Some(mark);

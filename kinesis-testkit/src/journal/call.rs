@@ -119,7 +119,7 @@ pub struct FaultMark {
 
 impl FaultMark {
     /// Every kind of fault, so that a mark holds a byte instead of a text.
-    pub(crate) const KINDS: [&str; 17] = [
+    pub(crate) const KINDS: [&str; 19] = [
         "lose_reply",
         "error",
         "error_after",
@@ -137,6 +137,8 @@ impl FaultMark {
         "apply_twice",
         "apply_late",
         "operate",
+        "at_event",
+        "at_age",
     ];
 
     /// Marks a kind, which must be one of [`Fault::kind`](crate::Fault::kind).

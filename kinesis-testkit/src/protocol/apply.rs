@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::json;
 use super::request::Request;
 use crate::engine::{
-    Account, GetRecordsReply, PutOutcome, ServiceError, SettingChange, StoredAt, StreamRef, no_such_resource,
+    Account, GetRecordsReply, PutOutcome, ServiceError, SettingChange, StoredAt, StreamRef, Subscription,
+    no_such_resource,
 };
 use crate::operation::Operation;
 
@@ -18,6 +19,8 @@ pub(crate) enum Reply {
     Put(StoredAt),
     PutAll(Vec<PutOutcome>),
     Records(GetRecordsReply),
+    /// An event stream, which is no body.
+    Subscribed(Box<Subscription>),
     /// The members of any other reply; fractions are times.
     Body(Value),
     /// A reply without a body.
@@ -32,7 +35,7 @@ impl Reply {
             Self::PutAll(outcomes) => json::put_records(outcomes),
             Self::Records(reply) => json::records(reply),
             Self::Body(tree) => tree.to_string(),
-            Self::Empty => String::new(),
+            Self::Subscribed(_) | Self::Empty => String::new(),
         }
     }
 
@@ -132,18 +135,16 @@ fn data_plane(
             let iterator = account.get_shard_iterator(now, stream, shard, start)?;
             Ok(Reply::Body(json::iterator(&iterator)))
         }
-        Request::Subscribe { consumer, shard, start, dry_run } => {
+        Request::Subscribe { consumer, shard, start, dry_run: true } => {
             account.check_subscription(now, consumer, shard, start)?;
-            Err(if *dry_run { ServiceError::dry_run() } else { no_fan_out() })
+            Err(ServiceError::dry_run())
+        }
+        Request::Subscribe { consumer, shard, start, .. } => {
+            let subscription = account.subscribe(now, consumer, shard, start)?;
+            Ok(Reply::Subscribed(Box::new(subscription)))
         }
         _ => Err(ServiceError::internal_failure()),
     }
-}
-
-/// Nobody gets events yet; a refusal that no client retries says so.
-fn no_fan_out() -> ServiceError {
-    let message = "SubscribeToShard is not served here: this fake has no data plane for enhanced fan-out.";
-    ServiceError::new("AccessDeniedException", message, 400)
 }
 
 fn resources(account: &mut Account, now: SystemTime, request: &Request) -> Result<Reply, ServiceError> {

@@ -9,7 +9,7 @@ mod encode;
 mod put;
 mod tree;
 
-pub(super) use encode::{reply, value};
+pub(super) use encode::{pushed_event, reply, value};
 pub(super) use put::{put_record, put_records};
 pub(super) use tree::{is_map, tree};
 

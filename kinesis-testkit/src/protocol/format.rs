@@ -1,12 +1,12 @@
 //! The two forms that the protocol has on the wire.
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::apply::Reply;
 use super::model::{Model, Shape};
-use super::{cbor, errors, input};
-use crate::engine::ServiceError;
+use super::{cbor, errors, input, json};
+use crate::engine::{PushedEvent, ServiceError};
 
 /// How the members of a request and its reply are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,22 @@ impl Format {
         match self {
             Self::Json => reply.to_json().into(),
             Self::Cbor => cbor::reply(reply).into(),
+        }
+    }
+
+    /// Writes the payload of an event of SubscribeToShard.
+    pub(super) fn event(self, event: &PushedEvent) -> Bytes {
+        match self {
+            Self::Json => json::pushed_event(event).into(),
+            Self::Cbor => cbor::pushed_event(event).into(),
+        }
+    }
+
+    /// Writes a reply without members.
+    pub(super) fn nothing(self) -> Bytes {
+        match self {
+            Self::Json => Bytes::from_static(b"{}"),
+            Self::Cbor => cbor::value(&Value::Object(Map::new())).into(),
         }
     }
 

@@ -10,8 +10,8 @@ use kinesis_core::{HashKeyRange, Shard, unix_millis};
 use serde_json::{Map, Value, json};
 
 use crate::engine::{
-    AccountLimits, Commitment, ConsumerPage, ConsumerView, GetRecordsReply, Metric, PutOutcome, ReadRecord, ScaleReply,
-    ShardPage, StoredAt, StreamMode, StreamView, TagPage,
+    AccountLimits, ChildShard, Commitment, ConsumerPage, ConsumerView, GetRecordsReply, Metric, PushedEvent,
+    PutOutcome, ReadRecord, ScaleReply, ShardPage, StoredAt, StreamMode, StreamView, TagPage,
 };
 
 fn millis_as_seconds(millis: u64) -> f64 {
@@ -196,30 +196,52 @@ pub(super) fn put_records(outcomes: &[PutOutcome]) -> String {
 }
 
 pub(super) fn records(reply: &GetRecordsReply) -> String {
-    let size: u64 = reply.records.iter().map(|record| record.body.size_bytes()).sum();
-    let mut out = String::with_capacity(512 + size as usize / 3 * 4 + reply.records.len() * 180);
+    let mut out = read(&reply.records, reply.millis_behind_latest);
+    if let Some(iterator) = &reply.next_iterator {
+        out.push_str(",\"NextShardIterator\":");
+        put_quoted(&mut out, iterator);
+    }
+    put_child_shards(&mut out, &reply.child_shards);
+    out.push('}');
+    out
+}
+
+/// The payload of an event of SubscribeToShard.
+pub(super) fn pushed_event(event: &PushedEvent) -> String {
+    let mut out = read(&event.records, event.millis_behind_latest);
+    if let Some(number) = &event.continuation {
+        put(&mut out, format_args!(",\"ContinuationSequenceNumber\":\"{number}\""));
+    }
+    put_child_shards(&mut out, &event.child_shards);
+    out.push('}');
+    out
+}
+
+/// What a reply of GetRecords and an event of SubscribeToShard begin with.
+fn read(records: &[ReadRecord], millis_behind_latest: u64) -> String {
+    let size: u64 = records.iter().map(|record| record.body.size_bytes()).sum();
+    let mut out = String::with_capacity(512 + size as usize / 3 * 4 + records.len() * 180);
     out.push_str("{\"Records\":[");
-    for (index, record) in reply.records.iter().enumerate() {
+    for (index, record) in records.iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
         put_record_read(&mut out, record);
     }
-    put(&mut out, format_args!("],\"MillisBehindLatest\":{}", reply.millis_behind_latest));
-    if let Some(iterator) = &reply.next_iterator {
-        out.push_str(",\"NextShardIterator\":");
-        put_quoted(&mut out, iterator);
-    }
-    if !reply.child_shards.is_empty() {
-        put(&mut out, format_args!(",\"ChildShards\":{}", child_shards(reply)));
-    }
-    out.push('}');
+    put(&mut out, format_args!("],\"MillisBehindLatest\":{millis_behind_latest}"));
     out
 }
 
-/// The shards that follow the shard that a reply ends.
-pub(super) fn child_shards(reply: &GetRecordsReply) -> Value {
-    let children = reply.child_shards.iter().map(|child| {
+fn put_child_shards(out: &mut String, child_shards: &[ChildShard]) {
+    if child_shards.is_empty() {
+        return;
+    }
+    put(out, format_args!(",\"ChildShards\":{}", child_shards_tree(child_shards)));
+}
+
+/// The shards that follow the shard that a reply or an event ends.
+pub(super) fn child_shards_tree(child_shards: &[ChildShard]) -> Value {
+    let children = child_shards.iter().map(|child| {
         json!({
             "ShardId": child.id.as_str(),
             "ParentShards": child.parents.iter().map(AsRef::<str>::as_ref).collect::<Vec<_>>(),

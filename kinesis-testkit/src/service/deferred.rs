@@ -38,6 +38,13 @@ impl State {
         let admitted = Admitted { stream: admitted.stream.clone(), strike, ..*admitted };
         self.last_deferred += 1;
         self.deferred.insert((due, self.last_deferred), DeferredCall { call, admitted, delivery });
+        // Whoever waits for records waits no longer than until then.
+        self.engine.wake_all();
+    }
+
+    /// When the next request is due that was put off.
+    pub(super) fn next_deferred(&self) -> Option<SystemTime> {
+        self.deferred.first_key_value().map(|((due, _), _)| *due)
     }
 
     /// Carries out what is due by `now`, each at its own time.
@@ -69,6 +76,11 @@ pub(crate) struct StateCell {
 impl StateCell {
     pub(super) const fn new(state: State, clock: SharedClock) -> Self {
         Self { state: Mutex::new(state), clock }
+    }
+
+    /// The service's time.
+    pub(super) fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     /// Locks the state, after what is due was carried out.

@@ -22,6 +22,7 @@ impl State {
                 if let Some(clock) = &self.clock {
                     clock.jump(*by);
                 }
+                self.engine.wake_all();
                 time = at.checked_add(*by).unwrap_or(at);
             } else {
                 let done = operate(self.engine.at(place), at, &mut event);

@@ -25,6 +25,7 @@ impl State {
                 Some(Cow::Owned(shard.as_str().to_owned()))
             }
             Request::GetShardIterator { shard, .. }
+            | Request::Subscribe { shard, .. }
             | Request::SplitShard { shard, .. }
             | Request::MergeShards { shard, .. } => {
                 // The service reads an id by its number alone.

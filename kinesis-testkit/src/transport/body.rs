@@ -9,11 +9,13 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::events::EventBody;
 use crate::faults::BodyShape;
+use crate::service::HttpReply;
 
 /// What comes after the bytes of a body that arrive at once.
 #[derive(Debug)]
-enum Then {
+pub(super) enum Then {
     /// The end of the body.
     End,
     /// An error of the connection, once what was sent before had its chance to go out.
@@ -24,8 +26,17 @@ enum Then {
 
 #[derive(Debug)]
 enum Delivery {
-    AtOnce { rest: Bytes, then: Then },
-    Trickle { rest: Bytes, interval: Duration, next: Pin<Box<Sleep>> },
+    AtOnce {
+        rest: Bytes,
+        then: Then,
+    },
+    Trickle {
+        rest: Bytes,
+        interval: Duration,
+        next: Pin<Box<Sleep>>,
+    },
+    /// As long as the events go on.
+    Events(Box<EventBody>),
 }
 
 /// The body of a reply.
@@ -57,6 +68,20 @@ impl ReplyBody {
     }
 }
 
+impl From<&mut HttpReply> for ReplyBody {
+    /// Takes the body out of a reply, or its events.
+    fn from(reply: &mut HttpReply) -> Self {
+        match reply.events.take() {
+            // Not 0, which would be the end.
+            Some(events) => {
+                let events = EventBody::new(events, reply.shape);
+                Self { announced: u64::MAX, delivery: Delivery::Events(Box::new(events)) }
+            }
+            None => Self::new(std::mem::take(&mut reply.body), reply.shape),
+        }
+    }
+}
+
 impl Body for ReplyBody {
     type Data = Bytes;
     type Error = io::Error;
@@ -69,6 +94,7 @@ impl Body for ReplyBody {
         let sent = match &mut this.delivery {
             Delivery::AtOnce { rest, .. } if !rest.is_empty() => std::mem::take(rest),
             Delivery::AtOnce { then, .. } => return ended(then, context),
+            Delivery::Events(events) => return events.poll_bytes(context),
             Delivery::Trickle { rest, .. } if rest.is_empty() => return Poll::Ready(None),
             Delivery::Trickle { rest, interval, next } => {
                 ready!(next.as_mut().poll(context));
@@ -85,11 +111,14 @@ impl Body for ReplyBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.announced)
+        match self.delivery {
+            Delivery::Events(_) => SizeHint::new(),
+            _ => SizeHint::with_exact(self.announced),
+        }
     }
 }
 
-fn ended(then: &mut Then, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+pub(super) fn ended(then: &mut Then, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
     match then {
         Then::End => Poll::Ready(None),
         Then::Silence => Poll::Pending,

@@ -15,7 +15,7 @@ use aws_smithy_types::body::SdkBody;
 use super::body::ReplyBody;
 use super::headers::{extended_request_id, http_date};
 use crate::faults::{BodyShape, parse_amazon_date};
-use crate::protocol::{Format, Signature};
+use crate::protocol::{EVENT_STREAM, Format, Signature};
 use crate::service::{Answer, HttpReply, Service};
 
 /// Connects an SDK client with the service in the same process.
@@ -63,25 +63,30 @@ fn broken(reason: &'static str) -> ConnectorError {
 
 /// Whether the connection is to break within a body that is empty, which leaves only the headers to lose.
 pub(crate) fn cut_before_body(reply: &HttpReply) -> bool {
-    reply.body.is_empty() && matches!(reply.shape, BodyShape::Cut { .. })
+    reply.events.is_none() && reply.body.is_empty() && matches!(reply.shape, BodyShape::Cut { .. })
 }
 
 /// Whether a body that is empty is to stall, which leaves only the headers to keep back.
 pub(crate) fn stalls_before_body(reply: &HttpReply) -> bool {
-    reply.body.is_empty() && matches!(reply.shape, BodyShape::Stall { .. })
+    reply.events.is_none() && reply.body.is_empty() && matches!(reply.shape, BodyShape::Stall { .. })
 }
 
-fn response(reply: HttpReply) -> Result<HttpResponse, ConnectorError> {
+/// The media type of a reply.
+pub(crate) const fn content_type(reply: &HttpReply) -> &'static str {
+    if reply.events.is_some() { EVENT_STREAM } else { reply.format.content_type() }
+}
+
+fn response(mut reply: HttpReply) -> Result<HttpResponse, ConnectorError> {
     let status = StatusCode::try_from(reply.status).map_err(|error| ConnectorError::user(error.into()))?;
-    let date = http_date(reply.served_at);
-    let body = match reply.shape {
+    let (date, content_type) = (http_date(reply.served_at), content_type(&reply));
+    let body = match (&reply.events, reply.shape) {
         // In memory, so that the SDK does not collect it once more.
-        BodyShape::Whole => SdkBody::from(reply.body),
-        shape => SdkBody::from_body_1_x(ReplyBody::new(reply.body, shape)),
+        (None, BodyShape::Whole) => SdkBody::from(reply.body),
+        _ => SdkBody::from_body_1_x(ReplyBody::from(&mut reply)),
     };
     let mut response = HttpResponse::new(status, body);
     let headers = response.headers_mut();
-    headers.insert("content-type", reply.format.content_type());
+    headers.insert("content-type", content_type);
     headers.insert("x-amz-id-2", extended_request_id(&reply.request_id));
     headers.insert("x-amzn-requestid", reply.request_id);
     headers.insert("date", date);

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::body::ReplyBody;
 use super::headers::{extended_request_id, http_date};
-use super::in_process::{cut_before_body, stalls_before_body};
+use super::in_process::{content_type, cut_before_body, stalls_before_body};
 use crate::faults::{BodyShape, parse_amazon_date};
 use crate::protocol::{Format, Signature, Wire};
 use crate::service::{Answer, Service};
@@ -95,10 +95,10 @@ impl Responder {
                 Err(io::Error::new(io::ErrorKind::ConnectionReset, "no byte of the body to cut off"))
             }
             Answer::Reply(reply) if stalls_before_body(&reply) => std::future::pending().await,
-            Answer::Reply(reply) => {
+            Answer::Reply(mut reply) => {
                 let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                let body = ReplyBody::new(reply.body, reply.shape);
-                Ok(response(status, reply.format.content_type(), body, &reply.request_id, reply.served_at))
+                let (content_type, body) = (content_type(&reply), ReplyBody::from(&mut reply));
+                Ok(response(status, content_type, body, &reply.request_id, reply.served_at))
             }
             Answer::Broken(reason) => Err(io::Error::new(io::ErrorKind::ConnectionReset, reason)),
             Answer::Silence => std::future::pending().await,

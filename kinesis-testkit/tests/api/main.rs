@@ -7,6 +7,16 @@ mod cbor;
 #[cfg(test)]
 mod edges;
 #[cfg(test)]
+mod fan_out;
+#[cfg(test)]
+mod fan_out_events;
+#[cfg(test)]
+mod fan_out_faults;
+#[cfg(test)]
+mod fan_out_protocols;
+#[cfg(test)]
+mod fan_out_server;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod faults_bodies;

@@ -3,8 +3,11 @@
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+use aws_sdk_kinesis::operation::subscribe_to_shard::{SubscribeToShardError, SubscribeToShardOutput};
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
+use aws_sdk_kinesis::types::error::SubscribeToShardEventStreamError;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType, StartingPosition, SubscribeToShardEvent};
+use aws_smithy_types::event_stream::RawMessage;
 use kinesis_core::SequenceNumber;
 use kinesis_testkit::FakeKinesis;
 
@@ -88,4 +91,71 @@ pub(crate) async fn drain(client: &Client, shard: &str) -> Vec<(SequenceNumber, 
         next = output.next_shard_iterator().filter(|_| !at_the_tip).map(str::to_owned);
     }
     records
+}
+
+/// A consumer with enhanced fan-out, registered and active; its ARN.
+pub(crate) async fn register(client: &Client, name: &str) -> String {
+    let stream = format!("arn:aws:kinesis:us-east-1:123456789012:stream/{STREAM}");
+    let output = client.register_stream_consumer().stream_arn(stream).consumer_name(name).send().await.unwrap();
+    output.consumer().unwrap().consumer_arn().to_owned()
+}
+
+/// Where a subscription begins that needs no more than a type.
+pub(crate) fn from(kind: ShardIteratorType) -> StartingPosition {
+    StartingPosition::builder().r#type(kind).build().unwrap()
+}
+
+/// Where a subscription begins that goes on behind a number.
+pub(crate) fn after(number: impl Into<String>) -> StartingPosition {
+    let position = StartingPosition::builder().r#type(ShardIteratorType::AfterSequenceNumber);
+    position.sequence_number(number).build().unwrap()
+}
+
+pub(crate) type Subscribed = Result<SubscribeToShardOutput, SdkError<SubscribeToShardError>>;
+
+pub(crate) async fn try_subscribe(client: &Client, consumer: &str, shard: &str, start: StartingPosition) -> Subscribed {
+    client.subscribe_to_shard().consumer_arn(consumer).shard_id(shard).starting_position(start).send().await
+}
+
+pub(crate) async fn subscribe(client: &Client, consumer: &str, shard: &str, start: StartingPosition) -> Events {
+    Events(try_subscribe(client, consumer, shard, start).await.unwrap())
+}
+
+/// The events of a subscription.
+#[derive(Debug)]
+pub(crate) struct Events(SubscribeToShardOutput);
+
+/// What an event stream did next.
+pub(crate) type Received =
+    Result<Option<SubscribeToShardEvent>, SdkError<SubscribeToShardEventStreamError, RawMessage>>;
+
+impl Events {
+    pub(crate) const fn of(output: SubscribeToShardOutput) -> Self {
+        Self(output)
+    }
+
+    /// The next event, or how the stream ended.
+    pub(crate) async fn next(&mut self) -> Received {
+        let received = self.0.event_stream.recv().await?;
+        Ok(received.map(|event| event.as_subscribe_to_shard_event().unwrap().clone()))
+    }
+
+    /// The next event, which there must be.
+    pub(crate) async fn event(&mut self) -> SubscribeToShardEvent {
+        self.next().await.unwrap().expect("the stream has ended")
+    }
+
+    /// The data of that many records, from as many events as it takes.
+    pub(crate) async fn take(&mut self, count: usize) -> Vec<String> {
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            taken.extend(pushed_texts(&self.event().await));
+        }
+        taken
+    }
+}
+
+/// The data of an event's records as texts.
+pub(crate) fn pushed_texts(event: &SubscribeToShardEvent) -> Vec<String> {
+    event.records().iter().map(|record| String::from_utf8(record.data().as_ref().to_vec()).unwrap()).collect()
 }

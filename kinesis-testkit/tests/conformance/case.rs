@@ -48,6 +48,12 @@ pub(crate) struct Step {
     pub(crate) call: Option<String>,
     pub(crate) input: Option<Value>,
     pub(crate) raw_body: Option<String>,
+    /// The name under which the event stream of a call is kept.
+    pub(crate) subscription: Option<String>,
+    /// The name of the event stream that is read.
+    pub(crate) receive: Option<String>,
+    #[serde(default)]
+    pub(crate) events: Vec<Value>,
     pub(crate) advance_ms: Option<u64>,
     pub(crate) status: Option<u16>,
     pub(crate) reply: Option<Value>,
@@ -85,6 +91,13 @@ impl Case {
 impl Step {
     /// What is wrong with the step itself.
     pub(crate) fn fault(&self) -> Option<&'static str> {
+        if self.receive.is_some() {
+            let is_alone = self.call.is_none() && self.advance_ms.is_none();
+            return (self.events.is_empty() || !is_alone).then_some("not just events to receive");
+        }
+        if self.subscription.is_some() && (self.call.as_deref() != Some("SubscribeToShard") || self.error.is_some()) {
+            return Some("a subscription that does not begin");
+        }
         match (&self.call, self.advance_ms) {
             (None, None) => Some("neither a call nor time"),
             (Some(_), Some(_)) => Some("a call and time"),

@@ -17,6 +17,12 @@
 //! there, unless `exact`; `absent` lists paths of members that may not. `save` keeps values for `${name}` in later steps. The
 //! account is 123456789012 and the region us-east-1.
 //!
+//! A call of SubscribeToShard that has `subscription` keeps the event stream under that name; without, nobody reads it. A
+//! step with `receive` (that name) and `events` reads as many events as are listed, each `{"event": {…}}` (the payload),
+//! `{"exception": {"type": …, "message": …}}` (an error frame), or `"end"` (the end of the stream). Where another one is
+//! listed, events without records and child shards are passed over: the service sends them when it likes to. What is to be
+//! saved or absent is looked for in the list of the events, such as `$[0].event.ContinuationSequenceNumber`.
+//!
 //! In inputs and expectations: `{"$fill": ["a", 3]}` a repeated text, `{"$base64_zeros": 3}` a blob, `{"$times": [3, item]}` a
 //! list (`${i}` in it counts from 1), `{"$map": [3, "k${i}", value]}` a map, `{"$join": […]}` one text of several,
 //! `{"$seconds_from_now": -1}` a timestamp. In expectations: `$any`, `$type`, `$regex`, `$number_between`, `$greater_than`,
@@ -24,6 +30,8 @@
 
 #[cfg(test)]
 mod case;
+#[cfg(test)]
+mod events;
 #[cfg(test)]
 mod expand;
 #[cfg(test)]

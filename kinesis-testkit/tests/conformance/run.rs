@@ -7,6 +7,7 @@ use kinesis_testkit::{FakeKinesis, Limits};
 use serde_json::{Value, json};
 
 use crate::case::{Case, CaseFile, LimitsSetup, Setup, Step};
+use crate::events::Subscriptions;
 use crate::expand::Scope;
 use crate::matching::{cut, difference, lookup, short};
 
@@ -36,7 +37,8 @@ struct Failure {
 fn describe(operation: &str, case: &Case, failure: &Failure) -> String {
     let Failure { step, sent, received, difference } = failure;
     let expectation = case.steps.get(*step).and_then(|it| it.error.as_ref().or(it.reply.as_ref()));
-    let expected = expectation.map_or_else(|| "status 200".to_owned(), short);
+    let events = case.steps.get(*step).map(|it| json!(it.events)).filter(|events| *events != json!([]));
+    let expected = expectation.or(events.as_ref()).map_or_else(|| "status 200".to_owned(), short);
     format!(
         "cases/{operation}.json: {}\n  step {}: {}\n  expected: {expected}\n  got: {}\n  {difference}\n  source: {}\n",
         case.name,
@@ -60,9 +62,9 @@ fn build(setup: &Setup) -> FakeKinesis {
 /// Runs the steps until one fails that others may need; a refusal that did not come is none of those.
 async fn run(case: &Case) -> Vec<Failure> {
     let fake = build(&case.fake);
-    let (mut saved, mut failures) = (BTreeMap::new(), Vec::new());
+    let (mut progress, mut failures) = (Progress::default(), Vec::new());
     for (number, step) in case.steps.iter().enumerate() {
-        if let Err(failure) = take(&fake, number, step, &mut saved).await {
+        if let Err(failure) = take(&fake, number, step, &mut progress).await {
             failures.push(failure);
             if step.error.is_none() {
                 break;
@@ -72,12 +74,15 @@ async fn run(case: &Case) -> Vec<Failure> {
     failures
 }
 
-async fn take(
-    fake: &FakeKinesis,
-    number: usize,
-    step: &Step,
-    saved: &mut BTreeMap<String, Value>,
-) -> Result<(), Failure> {
+/// What a step leaves for later ones.
+#[derive(Default)]
+struct Progress {
+    saved: BTreeMap<String, Value>,
+    subscriptions: Subscriptions,
+}
+
+async fn take(fake: &FakeKinesis, number: usize, step: &Step, progress: &mut Progress) -> Result<(), Failure> {
+    let Progress { saved, subscriptions } = progress;
     let fail = |sent: &str, received: &str, difference: String| Failure {
         step: number,
         sent: sent.to_owned(),
@@ -90,7 +95,25 @@ async fn take(
     if let Some(millis) = step.advance_ms {
         tokio::time::advance(Duration::from_millis(millis)).await;
     }
+    if let Some(name) = &step.receive {
+        let scope = Scope { saved, now: seconds(fake.clock().now()) };
+        let expected: Vec<Value> = step.events.iter().map(|event| scope.expand(event)).collect();
+        let received = subscriptions.receive(name, &expected).await;
+        let received = received.map_err(|error| fail(name, "", error))?;
+        let differs = difference(&Value::Array(expected), &received, step.exact);
+        if let Some(difference) = differs.or_else(|| present(step, &received)) {
+            return Err(fail(name, &received.to_string(), difference));
+        }
+        let found = found(step, &received);
+        saved.extend(found.map_err(|path| fail(name, &received.to_string(), format!("nothing at {path}")))?);
+        return Ok(());
+    }
     let Some(operation) = &step.call else { return Ok(()) };
+    if let (Some(name), Some(input)) = (&step.subscription, &step.input) {
+        let input = Scope { saved, now: seconds(fake.clock().now()) }.expand(input);
+        let begun = subscriptions.begin(fake, name, &input).await;
+        return begun.map_err(|error| fail(&format!("{operation} {input}"), "", error));
+    }
     for turn in 1..=step.repeat.unwrap_or(1) {
         let scope = Scope { saved, now: seconds(fake.clock().now()) };
         let body = body(step, &scope).replace("${i}", &turn.to_string());
@@ -132,8 +155,13 @@ fn judge(step: &Step, scope: &Scope<'_>, status: u16, body: &Value) -> Option<St
     }
     let expected = step.error.as_ref().or(step.reply.as_ref()).map(|expected| scope.expand(expected));
     let differs = expected.and_then(|expected| difference(&expected, body, step.exact));
-    let present = || step.absent.iter().find(|path| lookup(body, path).is_some_and(|value| !value.is_null()));
-    differs.or_else(|| present().map(|path| format!("{path}: present")))
+    differs.or_else(|| present(step, body))
+}
+
+/// A member that should not be there.
+fn present(step: &Step, body: &Value) -> Option<String> {
+    let found = step.absent.iter().find(|path| lookup(body, path).is_some_and(|value| !value.is_null()));
+    found.map(|path| format!("{path}: present"))
 }
 
 fn found(step: &Step, body: &Value) -> Result<Vec<(String, Value)>, String> {

@@ -6,7 +6,7 @@ use cbor4ii::core::utils::BufWriter;
 use kinesis_core::unix_millis;
 use serde_json::Value;
 
-use crate::engine::{GetRecordsReply, PutOutcome, ReadRecord, StoredAt};
+use crate::engine::{ChildShard, GetRecordsReply, PushedEvent, PutOutcome, ReadRecord, StoredAt};
 use crate::protocol::apply::Reply;
 use crate::protocol::json;
 
@@ -90,7 +90,7 @@ pub(in crate::protocol) fn reply(reply: &Reply) -> Vec<u8> {
         Reply::PutAll(outcomes) => put_records(outcomes),
         Reply::Records(reply) => records(reply),
         Reply::Body(tree) => value(tree),
-        Reply::Empty => Vec::new(),
+        Reply::Subscribed(_) | Reply::Empty => Vec::new(),
     }
 }
 
@@ -166,20 +166,38 @@ fn put_records(outcomes: &[PutOutcome]) -> Vec<u8> {
 }
 
 fn records(reply: &GetRecordsReply) -> Vec<u8> {
-    let size: u64 = reply.records.iter().map(|record| record.body.size_bytes()).sum();
-    let mut out = Writer::with_capacity(512 + size as usize + reply.records.len() * 160);
-    let (has_next, has_children) = (reply.next_iterator.is_some(), !reply.child_shards.is_empty());
-    out.map(2 + usize::from(has_next) + usize::from(has_children));
+    let next = reply.next_iterator.as_deref().map(|iterator| ("NextShardIterator", iterator));
+    read(&reply.records, reply.millis_behind_latest, next, &reply.child_shards)
+}
+
+/// The payload of an event of SubscribeToShard.
+pub(in crate::protocol) fn pushed_event(event: &PushedEvent) -> Vec<u8> {
+    let number = event.continuation.as_ref().map(ToString::to_string);
+    let next = number.as_deref().map(|number| ("ContinuationSequenceNumber", number));
+    read(&event.records, event.millis_behind_latest, next, &event.child_shards)
+}
+
+/// What was read, and where it goes on.
+fn read(
+    records: &[ReadRecord],
+    millis_behind_latest: u64,
+    next: Option<(&str, &str)>,
+    child_shards: &[ChildShard],
+) -> Vec<u8> {
+    let size: u64 = records.iter().map(|record| record.body.size_bytes()).sum();
+    let mut out = Writer::with_capacity(512 + size as usize + records.len() * 160);
+    let has_children = !child_shards.is_empty();
+    out.map(2 + usize::from(next.is_some()) + usize::from(has_children));
     out.put("Records");
-    out.list(reply.records.len());
-    reply.records.iter().for_each(|record| put_record_read(&mut out, record));
-    out.entry("MillisBehindLatest", reply.millis_behind_latest);
-    if let Some(iterator) = &reply.next_iterator {
-        out.entry("NextShardIterator", iterator.as_str());
+    out.list(records.len());
+    records.iter().for_each(|record| put_record_read(&mut out, record));
+    out.entry("MillisBehindLatest", millis_behind_latest);
+    if let Some((member, next)) = next {
+        out.entry(member, next);
     }
     if has_children {
         out.put("ChildShards");
-        put_value(&mut out, &json::child_shards(reply));
+        put_value(&mut out, &json::child_shards_tree(child_shards));
     }
     out.into_bytes()
 }
