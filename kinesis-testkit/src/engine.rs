@@ -13,6 +13,7 @@ mod place;
 mod records;
 mod resharding;
 mod resources;
+mod saved;
 mod sequence;
 mod settings;
 mod shards;
@@ -39,6 +40,7 @@ pub(crate) use place::Place;
 pub(crate) use records::{PutEntry, ReadRecord, RecordBody};
 pub(crate) use resharding::ScaleReply;
 pub(crate) use resources::{ResourceRef, no_such_resource};
+pub(crate) use saved::{Appended, Cursor, SavedRecord, Unsaved};
 pub(crate) use settings::{DEFAULT_MAX_RECORD_KIB, Distribution, Metric, SettingChange, StreamMode};
 pub(crate) use shards::resolve_shard_id;
 pub(crate) use streams::{ON_DEMAND_SHARDS, StreamOptions};
@@ -58,6 +60,8 @@ pub(crate) struct Delays {
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) delays: Delays,
+    /// Whether what changes is kept for whoever saves it.
+    pub(crate) saves: bool,
 }
 
 /// All accounts and regions.
@@ -86,6 +90,11 @@ impl Engine {
         for account in self.accounts.values_mut() {
             account.wake_all();
         }
+    }
+
+    /// All accounts that were asked for.
+    pub(crate) fn accounts(&mut self) -> impl Iterator<Item = (&Place, &mut Account)> {
+        self.accounts.iter_mut()
     }
 
     /// An account in a region that was asked for before.

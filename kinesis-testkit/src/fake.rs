@@ -251,7 +251,13 @@ impl FakeKinesis {
 
     fn with<T>(&self, act: impl FnOnce(&mut Account, SystemTime) -> T) -> T {
         let now = self.service.clock.now();
-        act(self.service.state.lock().engine.at(&self.place), now)
+        let mut state = self.service.state.lock();
+        let account = state.engine.at(&self.place);
+        let done = act(account, now);
+        account.note_change();
+        // Whoever calls next waits for it.
+        drop(state.save());
+        done
     }
 
     pub(crate) const fn place(&self) -> &Place {

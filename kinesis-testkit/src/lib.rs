@@ -4,7 +4,7 @@
 //! numbers, hash key ranges, lineage, iterators and page tokens that expire, retention, states, limits, error codes and
 //! texts, in its order), with faults that strike where you say, and a journal of what was really stored. It plugs in
 //! below the SDK's own client, so that a test runs everything that production runs but the network. What it is not:
-//! durable, or a check of permissions. [`conformance`] says what each operation does, and how that is known.
+//! a check of permissions. [`conformance`] says what each operation does, and how that is known.
 //!
 //! ```
 //! use aws_sdk_kinesis::primitives::Blob;
@@ -43,7 +43,7 @@
 //! random resharding. [`guide`] shows four complete tests.
 //!
 //! **Server.** `kinesis-testkit serve --port 4567 --stream orders:4` answers on loopback, in JSON and CBOR, over HTTP/1.1
-//! and HTTP/2, with TLS where asked to; [`Server`] is the same as a library. Signatures are verified there where the
+//! and HTTP/2, with TLS where asked to; [`Server`] is the same as a library. With `--directory` the streams outlive the process. Signatures are verified there where the
 //! fake has [keys](FakeKinesisBuilder::verify_signatures).
 //!
 //! **Accounts and regions.** [`FakeKinesis::in_region`] and [`FakeKinesis::in_account`] are the same service seen from
@@ -60,6 +60,7 @@ mod journal;
 mod operation;
 mod protocol;
 mod service;
+mod store;
 pub mod testing;
 mod transport;
 
@@ -85,4 +86,5 @@ pub use journal::{
     RequestId,
 };
 pub use operation::Operation;
+pub use store::OpenStoreError;
 pub use transport::{BindError, Server, ServerBuilder};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
-use kinesis_testkit::{FakeKinesis, FakeKinesisBuilder, Limits, Server};
+use kinesis_testkit::{FakeKinesis, FakeKinesisBuilder, FaultPlan, Limits, Server};
 use tracing::level_filters::LevelFilter;
 
 /// The exit code for what the caller got wrong.
@@ -43,6 +43,27 @@ struct Serve {
     /// What the service allows: rates of shards and of the control plane, and quotas.
     #[arg(long, value_enum, default_value_t = LimitsChoice::Off)]
     limits: LimitsChoice,
+    /// An on-demand stream that is there from the start; may be repeated.
+    #[arg(long = "on-demand-stream", value_name = "NAME")]
+    on_demand_streams: Vec<String>,
+    /// Where to keep the state, so that it outlives this process, a crash of it too; by default it ends with it.
+    #[arg(long, value_name = "PATH")]
+    directory: Option<PathBuf>,
+    /// Faults to inject, as the JSON of a FaultPlan.
+    #[arg(long, value_name = "PATH")]
+    faults: Option<PathBuf>,
+    /// Seeds what is random: request ids, and the faults that strike with a probability.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// How long a new stream stays in the state CREATING, in milliseconds.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    creating_ms: u64,
+    /// How long a stream stays in the state UPDATING, in milliseconds.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    updating_ms: u64,
+    /// How long a stream stays in the state DELETING, in milliseconds.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    deleting_ms: u64,
     /// How long every call takes, in milliseconds.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
     latency_ms: u64,
@@ -138,10 +159,30 @@ impl Serve {
             .journal(false)
             .limits(limits)
             .latency(Duration::from_millis(self.latency_ms))
+            .creating(Duration::from_millis(self.creating_ms))
+            .updating(Duration::from_millis(self.updating_ms))
+            .deleting(Duration::from_millis(self.deleting_ms))
+            .seed(self.seed)
             .region(&self.region)
             .account(&self.account);
         let builder = self.streams.iter().fold(builder, |builder, (name, shards)| builder.stream(name, *shards));
+        let builder = self.on_demand_streams.iter().fold(builder, FakeKinesisBuilder::on_demand_stream);
+        let builder = match &self.directory {
+            Some(path) => builder.directory(path),
+            None => builder,
+        };
         self.keys.iter().try_fold(builder, |builder, key| Ok(builder.verify_signatures(parse_key(key)?)))
+    }
+
+    /// Injects the faults of the file.
+    fn inject(&self, fake: &FakeKinesis) -> Result<(), Box<dyn Error>> {
+        let Some(path) = &self.faults else { return Ok(()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read the faults of {}: {error}", path.display()))?;
+        let plan =
+            FaultPlan::from_json(&text).map_err(|error| format!("{} is no plan of faults: {error}", path.display()))?;
+        fake.inject_plan(&plan);
+        Ok(())
     }
 
     async fn bind(&self, fake: &FakeKinesis) -> Result<Server, Box<dyn Error>> {
@@ -183,6 +224,7 @@ async fn serve(arguments: &Serve) -> Result<(), Box<dyn Error>> {
     // The handlers stand before the address is printed: whoever reads it may send a signal at once.
     let stop = stop_signal()?;
     let fake = arguments.builder()?.try_build()?;
+    arguments.inject(&fake)?;
     let server = arguments.bind(&fake).await?;
     writeln!(std::io::stdout(), "listening on {}", server.url())?;
     server.run(stop).await;

@@ -96,6 +96,13 @@ operations! {
 pub(crate) const TARGET_PREFIX: &str = "Kinesis_20131202.";
 
 impl Operation {
+    /// Whether it changes no stream but by records.
+    pub(crate) fn is_read(self) -> bool {
+        let name = self.as_str();
+        let is_of_data = matches!(self, Self::PutRecord | Self::PutRecords | Self::SubscribeToShard);
+        is_of_data || ["Describe", "Get", "List"].iter().any(|verb| name.starts_with(verb))
+    }
+
     /// The operation that a request's `X-Amz-Target` names, such as `Kinesis_20131202.PutRecords`.
     pub(crate) fn of_target(target: &str) -> Option<Self> {
         let name = target.strip_prefix(TARGET_PREFIX)?;

@@ -4,6 +4,7 @@ mod clock;
 mod deferred;
 mod events;
 mod operate;
+mod saving;
 mod struck;
 
 use std::collections::BTreeSet;
@@ -16,12 +17,15 @@ use clock::JumpingClock;
 use deferred::{DeferredCalls, StateCell};
 pub(crate) use events::{EventStream, Step};
 use kinesis_core::{RandomStream, Randomness, SharedClock, StreamName};
+pub(crate) use saving::Saving;
+use struck::CarriedOut;
 use tokio::time::Instant;
 
 use crate::engine::{Engine, Place, PutEntry, ServiceError};
 use crate::faults::{BodyShape, CallFacts, FaultRules, Strike};
 use crate::journal::{CallName, CallOutcome, Counters, Delivery, Journal, JournalCall, JournalRecord, RequestId};
 use crate::protocol::{AccessKeys, Call, Format, Reply, Request, Signature, apply};
+use crate::store::Ticket;
 
 /// What goes back to the caller.
 #[derive(Debug)]
@@ -61,10 +65,12 @@ pub(crate) struct State {
     last_deferred: u64,
     /// What sets the service's clock forward; nothing before the service has one.
     clock: Option<Arc<JumpingClock>>,
+    /// Nothing where the state ends with its process.
+    saving: Option<Saving>,
 }
 
 impl State {
-    pub(crate) fn new(engine: Engine, journal: bool, randomness: &Randomness) -> Self {
+    pub(crate) fn new(engine: Engine, journal: bool, randomness: &Randomness, saving: Option<Saving>) -> Self {
         Self {
             engine,
             faults: FaultRules::new(randomness.clone()),
@@ -76,6 +82,7 @@ impl State {
             deferred: DeferredCalls::new(),
             last_deferred: 0,
             clock: None,
+            saving,
         }
     }
 
@@ -261,6 +268,12 @@ impl Service {
         }
     }
 
+    fn carry_out(&self, call: Call, admitted: &Admitted, now: SystemTime) -> (CarriedOut, Option<Ticket>) {
+        let mut state = self.state.lock();
+        let carried_out = state.carry_out(call, admitted, now);
+        (carried_out, state.save())
+    }
+
     /// An id for an answer to what is no call.
     pub(crate) fn request_id(&self) -> RequestId {
         RequestId::draw(&mut self.state.lock().request_ids)
@@ -287,7 +300,12 @@ impl Service {
         let Some((call, admitted)) = waiting.call.take() else { return Answer::Silence };
         let served_at = self.clock.now();
         let place = call.place.clone();
-        let carried_out = self.state.lock().carry_out(call, &admitted, served_at);
+        let (mut carried_out, saving) = self.carry_out(call, &admitted, served_at);
+        if let Some(ticket) = saving
+            && !ticket.saved().await
+        {
+            carried_out = Ok((Err(ServiceError::internal_failure()), served_at));
+        }
         pause(self.latency - self.latency / 2).await;
         let (result, served_at) = match carried_out {
             Ok(result) => result,

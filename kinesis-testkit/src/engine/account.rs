@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use kinesis_core::{Shard as ShardDescription, ShardId, StreamArn, StreamName, unix_millis};
+use serde::{Deserialize, Serialize};
 
 use super::billing::Billing;
 use super::control::ControlMeters;
@@ -12,6 +13,7 @@ use super::error::ServiceError;
 use super::listing::{self, ShardFilter, ShardPage};
 use super::place::Place;
 use super::resharding::ScaleReply;
+use super::saved::Unsaved;
 use super::settings::{self, SettingChange, StreamMode, StreamSettings};
 use super::shards::resolve_shard_id;
 use super::streams::{Stream, StreamOptions, StreamStatus};
@@ -47,10 +49,18 @@ pub(crate) struct StreamView {
 }
 
 /// What is left of a stream that was deleted, so that a later one of its name is told from it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Grave {
     created_millis: u64,
     created_secs: u64,
+}
+
+/// What is saved of an account besides its streams.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct SavedAccount {
+    billing: Billing,
+    /// By the streams' names.
+    graves: BTreeMap<String, Grave>,
 }
 
 /// One account in one region.
@@ -63,6 +73,8 @@ pub(crate) struct Account {
     pub(super) control: ControlMeters,
     streams: BTreeMap<StreamName, Stream>,
     graves: BTreeMap<StreamName, Grave>,
+    /// What changed since it was last saved; nothing where nothing is ever saved.
+    pub(super) unsaved: Option<Unsaved>,
 }
 
 impl Account {
@@ -70,6 +82,7 @@ impl Account {
         Self {
             secret: place.secret(),
             place,
+            unsaved: settings.saves.then(Unsaved::default),
             settings,
             billing: Billing::default(),
             control: ControlMeters::default(),
@@ -165,6 +178,30 @@ impl Account {
             return Err(ServiceError::stream_not_found(stream.name.as_str(), found.arn.account()));
         }
         Ok(found)
+    }
+
+    /// The streams, without what is due.
+    pub(super) fn streams_as_they_are(&self) -> impl Iterator<Item = &Stream> {
+        self.streams.values()
+    }
+
+    pub(super) fn stream_as_it_is(&self, name: &StreamName) -> Option<&Stream> {
+        self.streams.get(name)
+    }
+
+    pub(super) fn as_saved(&self) -> SavedAccount {
+        let graves = self.graves.iter().map(|(name, grave)| (name.to_string(), *grave)).collect();
+        SavedAccount { billing: self.billing, graves }
+    }
+
+    pub(super) fn restore(&mut self, saved: SavedAccount) {
+        self.billing = saved.billing;
+        let graves = saved.graves.into_iter().filter_map(|(name, grave)| Some((name.parse().ok()?, grave)));
+        self.graves = graves.collect();
+    }
+
+    pub(super) fn put_back(&mut self, stream: Stream) {
+        self.streams.insert(stream.name().clone(), stream);
     }
 
     /// Every stream as it is now, in the order of the names.

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use kinesis_core::unix_millis;
+use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::error::ServiceError;
@@ -11,7 +12,7 @@ use super::error::ServiceError;
 const COMMITMENT_MILLIS: u64 = 24 * 3_600_000;
 
 /// The minimum throughput billing commitment of an account.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Billing {
     started_millis: Option<u64>,
     ends_millis: Option<u64>,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use kinesis_core::{StreamArn, unix_millis};
+use serde::{Deserialize, Serialize};
 
 use super::account::{Account, StreamRef, require_settled};
 use super::error::ServiceError;
@@ -62,19 +63,20 @@ impl From<ConsumerArn> for ConsumerRef {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 enum Life {
     Creating { until_millis: u64 },
     Active,
     Deleting { until_millis: u64 },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Consumer {
     created_millis: u64,
     life: Life,
     tags: Tags,
     policy: Option<String>,
+    #[serde(skip)]
     pub(super) slots: Slots,
 }
 
@@ -94,7 +96,7 @@ pub(crate) struct ConsumerPage {
 }
 
 /// The consumers of a stream, by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct Consumers {
     by_name: BTreeMap<String, Consumer>,
     /// When the last one of each name was made, so that no two have one ARN.

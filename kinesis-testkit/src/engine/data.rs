@@ -10,6 +10,7 @@ use super::error::ServiceError;
 use super::iterators::{self, IteratorType, Position};
 use super::limits::Limits;
 use super::records::{PutEntry, ReadRecord};
+use super::saved::Appended;
 use super::sequence::ServiceNumber;
 use super::settings::Distribution;
 use super::shards::Shard;
@@ -72,13 +73,20 @@ impl Account {
             })
             .collect();
         detach_if_few(entries, &targets);
-        let outcomes = entries
+        let (first, grown_millis) = (stream.next_index, stream.grown_millis);
+        let outcomes: Vec<PutOutcome> = entries
             .iter()
             .zip(&targets)
             .map(|(entry, target)| target.clone().and_then(|shard| stream.append(shard, entry, now_millis)))
             .collect();
+        let appended = settings.saves.then(|| stream.appended(first, entries, &targets, &outcomes));
         if let Some(shard) = too_slow {
             stream.grow(shard, now_millis, settings.delays.updating);
+        }
+        let has_grown = stream.grown_millis != grown_millis;
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.appended.extend(appended.into_iter().flatten());
+            unsaved.has_changed |= has_grown;
         }
         Ok(outcomes)
     }
@@ -273,6 +281,32 @@ impl Stream {
         Ok(stored)
     }
 
+    /// What is to be saved of entries that were put, the first of them with the index `first`.
+    fn appended(
+        &self,
+        first: u64,
+        entries: &[PutEntry],
+        targets: &[Result<u32, ServiceError>],
+        outcomes: &[PutOutcome],
+    ) -> Vec<Appended> {
+        let stored = entries
+            .iter()
+            .zip(targets)
+            .zip(outcomes)
+            .filter_map(|((entry, target), outcome)| Some((entry, *target.as_ref().ok()?, outcome.as_ref().ok()?)));
+        let appended = stored.zip(first..).map(|((entry, shard, stored), index)| Appended {
+            stream: self.name().clone(),
+            created_millis: self.created_millis,
+            shard,
+            index,
+            arrived_millis: unix_millis(stored.arrived_at),
+            encrypted: stored.encrypted,
+            body: entry.body.clone(),
+            oldest_index: self.shard(shard).and_then(|shard| shard.log.oldest_index()).unwrap_or(index),
+        });
+        appended.collect()
+    }
+
     fn read(&mut self, position: &Position, limit: usize, limits: &Limits, now_millis: u64) -> Option<GetRecordsReply> {
         let shard = self.shard_mut(position.shard_index)?;
         let read = shard.log.read(position.from_index, limit);
@@ -440,7 +474,7 @@ mod tests {
     const T: u64 = 1_700_000_000_250;
 
     fn engine(limits: Limits, shards: u32) -> (Account, StreamRef) {
-        let settings = Arc::new(Settings { limits, delays: Delays::default() });
+        let settings = Arc::new(Settings { limits, delays: Delays::default(), saves: false });
         let mut account = Account::new(Place::new("123456789012", "us-east-1"), settings);
         let name: StreamName = "orders".parse().unwrap();
         account.create_stream(from_unix_millis(T), &name, &StreamOptions::provisioned(shards)).unwrap();

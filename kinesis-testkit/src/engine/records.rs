@@ -46,6 +46,16 @@ impl RecordBody {
         self.bytes.len() as u64
     }
 
+    /// How many bytes of the buffer are the partition key.
+    pub(crate) const fn key_length(&self) -> u16 {
+        self.key_length
+    }
+
+    /// Partition key and data.
+    pub(crate) fn key_and_data(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The same body in memory of its own.
     pub(crate) fn detached(&self) -> Self {
         Self { bytes: Bytes::copy_from_slice(&self.bytes), key_length: self.key_length }
@@ -186,6 +196,11 @@ impl RecordLog {
             read.records.push(record);
         }
         read
+    }
+
+    /// The index of the first record that is there.
+    pub(super) fn oldest_index(&self) -> Option<u64> {
+        self.records.front().map(|record| record.index)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::ServiceError;
 use super::limits::Limits;
 use super::streams::{Change, Stream};
@@ -19,7 +21,7 @@ const MAX_WARM_MIBPS: u32 = 10 * 1024;
 const DAY_MILLIS: u64 = 24 * 3_600_000;
 
 /// How capacity is managed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum StreamMode {
     Provisioned,
     OnDemand,
@@ -35,7 +37,7 @@ impl StreamMode {
 }
 
 /// How records find their shards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum Distribution {
     /// Evenly, whatever keys they have.
     Auto,
@@ -52,7 +54,7 @@ impl Distribution {
 }
 
 /// A metric of enhanced monitoring; nothing is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) enum Metric {
     IncomingBytes,
     IncomingRecords,
@@ -96,7 +98,7 @@ impl Metric {
 }
 
 /// A stream's settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct StreamSettings {
     pub(crate) mode: StreamMode,
     pub(crate) distribution: Distribution,
@@ -109,7 +111,7 @@ pub(crate) struct StreamSettings {
 }
 
 /// The writes that an on-demand stream is kept ready for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct WarmThroughput {
     pub(crate) target_mibps: u32,
     pub(crate) current_mibps: u32,
@@ -172,7 +174,7 @@ impl SettingChange {
 }
 
 /// What was done in a rolling day.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct RollingDay(VecDeque<u64>);
 
 impl RollingDay {
@@ -190,7 +192,7 @@ impl RollingDay {
 }
 
 /// What the service counts per stream and day.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct Histories {
     pub(super) scalings: RollingDay,
     modes: RollingDay,

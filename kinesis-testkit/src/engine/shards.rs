@@ -1,21 +1,25 @@
 //! One shard: what it holds, where it came from, what became of it.
 
 use kinesis_core::{HashKeyRange, SequenceNumber, Shard as ShardDescription, ShardId};
+use serde::{Deserialize, Serialize};
 
 use super::limits::Meters;
 use super::records::RecordLog;
+use super::saved::{optional_text, range, text};
 use super::sequence::{LAST_INDEX, SequenceParts};
 use super::waiting::Waiting;
 
 /// The shards that a shard was made of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Parents {
+    #[serde(with = "optional_text")]
     pub(super) parent: Option<ShardId>,
+    #[serde(with = "optional_text")]
     pub(super) adjacent: Option<ShardId>,
 }
 
 /// How a shard ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Closed {
     pub(super) at_millis: u64,
     pub(super) children: Vec<u32>,
@@ -31,19 +35,29 @@ pub(crate) fn resolve_shard_id(text: &str) -> Option<ShardId> {
     (index <= i32::MAX as u64).then(|| ShardId::from_index(index))
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Shard {
     pub(super) index: u32,
+    #[serde(with = "text")]
     pub(super) id: ShardId,
+    #[serde(with = "range")]
     pub(super) range: HashKeyRange,
     pub(super) parents: Parents,
     pub(super) created_millis: u64,
     /// The second that the shard's sequence numbers carry: higher than its parents', so that its numbers are too.
     pub(super) created_secs: u64,
     pub(super) closed: Option<Closed>,
+    #[serde(skip)]
     pub(super) log: RecordLog,
+    #[serde(skip, default = "full")]
     pub(super) meters: Meters,
+    #[serde(skip)]
     pub(super) waiting: Waiting,
+}
+
+/// What the meters of a shard that comes back show.
+const fn full() -> Meters {
+    Meters::FULL
 }
 
 impl Shard {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kinesis_core::{HashKey, HashKeyRange, Shard as ShardDescription, StreamArn, StreamName, from_unix_millis};
+use serde::{Deserialize, Serialize};
 
 use super::consumers::Consumers;
 use super::error::ServiceError;
 use super::place::Place;
+use super::saved::text;
 use super::settings::{DEFAULT_MAX_RECORD_KIB, Distribution, Histories, StreamMode, StreamSettings, WarmThroughput};
 use super::shards::{Parents, Shard};
 use super::tags::Tags;
@@ -69,10 +71,11 @@ impl StreamOptions {
 }
 
 /// What is done to a stream when its update ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) enum Change {
     Split {
         shard: u32,
+        #[serde(with = "text")]
         at: HashKey,
     },
     Merge {
@@ -89,7 +92,7 @@ pub(super) enum Change {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 enum Life {
     Creating { until_millis: u64 },
     Active,
@@ -97,10 +100,12 @@ enum Life {
     Deleting { until_millis: u64 },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Stream {
+    #[serde(with = "text")]
     pub(super) arn: StreamArn,
     /// What keeps its tokens out of other places.
+    #[serde(skip)]
     pub(super) secret: Arc<str>,
     pub(super) created_millis: u64,
     pub(super) settings: StreamSettings,
@@ -116,6 +121,8 @@ pub(super) struct Stream {
     /// Whether it has ever been active.
     born: bool,
     pub(super) shards: BTreeMap<u32, Shard>,
+    /// Made again of the shards when it comes back.
+    #[serde(skip)]
     pub(super) open_by_range: BTreeMap<HashKey, u32>,
     /// Closed shards in the order in which retention will remove them.
     pub(super) closed: VecDeque<u32>,
@@ -167,6 +174,13 @@ impl Stream {
         }
         stream.settle(created_millis);
         stream
+    }
+
+    /// Makes what is not saved of a stream, but for its records.
+    pub(super) fn complete(&mut self, secret: Arc<str>) {
+        self.secret = secret;
+        let open = self.shards.values().filter(|shard| shard.is_open());
+        self.open_by_range = open.map(|shard| (shard.range.start(), shard.index)).collect();
     }
 
     pub(super) const fn name(&self) -> &StreamName {

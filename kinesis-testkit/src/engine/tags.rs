@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::ServiceError;
 
 /// The most tags of a resource (API reference, AddTagsToStream, TagResource).
 const MAX_TAGS: usize = 50;
 
 /// Keys and values, by key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Tags(BTreeMap<String, String>);
 
 /// Some of the tags, and whether there are more.

@@ -1,5 +1,6 @@
 //! How a fake is set up.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +11,8 @@ use thiserror::Error;
 use super::FakeKinesis;
 use crate::engine::{Account, Delays, Engine, Limits, Place, ServiceError, Settings, StreamOptions};
 use crate::protocol::AccessKeys;
-use crate::service::{Service, State};
+use crate::service::{Saving, Service, State};
+use crate::store::{OpenStoreError, Store};
 
 /// Where virtual time begins: 2026-01-01T00:00:00Z.
 const VIRTUAL_EPOCH_MILLIS: u64 = 1_767_225_600_000;
@@ -28,6 +30,7 @@ pub struct FakeKinesisBuilder {
     region: String,
     account: String,
     keys: AccessKeys,
+    directory: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +41,7 @@ enum ClockChoice {
 }
 
 /// A fake that cannot be set up as asked.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A stream could not be created.
@@ -59,6 +62,12 @@ pub enum BuildError {
         /// The region that was given.
         region: String,
     },
+    /// The directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] OpenStoreError),
+    /// A directory is written in real time, which virtual time does not wait for.
+    #[error("a fake with a directory cannot follow virtual time: leave out one of the two")]
+    VirtualDirectory,
 }
 
 impl Default for FakeKinesisBuilder {
@@ -74,6 +83,7 @@ impl Default for FakeKinesisBuilder {
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
             keys: AccessKeys::default(),
+            directory: None,
         }
     }
 }
@@ -178,10 +188,22 @@ impl FakeKinesisBuilder {
         self
     }
 
+    /// Keeps the state in a directory, which is made if it is not there; by default it ends with the process.
+    ///
+    /// What was acknowledged is on disk first, and is there after a crash or a power cut: streams with their settings,
+    /// tags, policies, shards and consumers, and every record. What is not: subscriptions, the journal, faults, and what
+    /// was used up of rates. Calls wait for the disk together, so that many at once cost little more than one; a
+    /// subscription may push a record a moment before it is on disk. Of [`stream`](Self::stream) those are made that are
+    /// not there. One process at a time can use a directory. What is written has a version: a later one may refuse it.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.directory = Some(path.into());
+        self
+    }
+
     /// Sets the fake up.
     ///
     /// # Panics
-    /// Where a stream, the region or the account is malformed; [`try_build`](Self::try_build) returns that instead.
+    /// Where a stream, the region or the account is malformed, or the directory cannot be used; [`try_build`](Self::try_build) returns that instead.
     pub fn build(self) -> FakeKinesis {
         match self.try_build() {
             Ok(fake) => fake,
@@ -192,8 +214,11 @@ impl FakeKinesisBuilder {
     /// Sets the fake up.
     ///
     /// # Errors
-    /// [`BuildError`], which a retry does not change.
+    /// [`BuildError`]; a retry changes nothing, but where the directory was in use.
     pub fn try_build(self) -> Result<FakeKinesis, BuildError> {
+        if self.directory.is_some() && matches!(self.clock, ClockChoice::Virtual(_)) {
+            return Err(BuildError::VirtualDirectory);
+        }
         let clock: SharedClock = match self.clock {
             ClockChoice::System => Arc::new(SystemClock),
             ClockChoice::Virtual(epoch) => Arc::new(TokioClock::starting_at(epoch)),
@@ -201,12 +226,22 @@ impl FakeKinesisBuilder {
         };
         let place = Place::new(&self.account, &self.region);
         check_place(&place)?;
-        let mut engine = Engine::new(Settings { limits: self.limits, delays: self.delays });
+        let saves = self.directory.is_some();
+        let mut engine = Engine::new(Settings { limits: self.limits, delays: self.delays, saves });
+        let saving = match &self.directory {
+            Some(path) => Some(Saving::resume(Store::open(path)?, &mut engine, clock.now())?),
+            None => None,
+        };
         for (name, shards) in self.streams {
-            create(engine.at(&place), clock.now(), &name, shards)
-                .map_err(|source| BuildError::Stream { name, source })?;
+            let account = engine.at(&place);
+            if !account.stream_ages().any(|(known, _)| known.as_str() == name) {
+                create(account, clock.now(), &name, shards).map_err(|source| BuildError::Stream { name, source })?;
+                account.note_change();
+            }
         }
-        let state = State::new(engine, self.journal, &Randomness::from_seed(self.seed));
+        let mut state = State::new(engine, self.journal, &Randomness::from_seed(self.seed), saving);
+        // Whoever calls first waits for it.
+        drop(state.save());
         let service = Arc::new(Service::new(place.clone(), state, clock, self.latency, self.keys));
         Ok(FakeKinesis { service, place })
     }
@@ -236,6 +271,7 @@ fn create(account: &mut Account, now: SystemTime, name: &str, shards: Option<u32
 fn with_source(error: &BuildError) -> String {
     match error {
         BuildError::Stream { source, .. } => format!("{error}: {source}"),
-        BuildError::Identity { .. } => error.to_string(),
+        BuildError::Directory(OpenStoreError::Io { source, .. }) => format!("{error}: {source}"),
+        _ => error.to_string(),
     }
 }

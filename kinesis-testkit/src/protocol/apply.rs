@@ -65,6 +65,9 @@ pub(crate) fn apply(
         _ => None,
     };
     account.admit_control(now, operation, of_page.as_ref().or_else(|| request.stream().map(|stream| &stream.name)))?;
+    if !operation.is_read() {
+        account.note_change();
+    }
     match request {
         Request::PutRecord { .. }
         | Request::PutRecords { .. }

@@ -25,7 +25,9 @@ impl State {
                 self.engine.wake_all();
                 time = at.checked_add(*by).unwrap_or(at);
             } else {
-                let done = operate(self.engine.at(place), at, &mut event);
+                let account = self.engine.at(place);
+                let done = operate(account, at, &mut event);
+                account.note_change();
                 refused = done.err().map(|error| error.code().to_owned());
             }
             if let Some(journal) = &mut self.journal {

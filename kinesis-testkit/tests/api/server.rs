@@ -8,9 +8,10 @@ use std::time::Duration;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_kinesis::error::SdkError;
-use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::{EncryptionType, ShardIteratorType, StreamMode, StreamStatus};
 use aws_smithy_types::retry::RetryConfig;
-use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Operation, Server};
+use kinesis_testkit::{FakeKinesis, Fault, FaultPlan, FaultRule, Operation, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
@@ -231,6 +232,10 @@ fn the_command_refuses_nonsense_in_one_line_with_exit_code_2() {
         (&["serve", "--verify", ":the-secret"], "ACCESS_KEY_ID:SECRET"),
         (&["serve", "--verify", "AKID:the-secret:"], "ACCESS_KEY_ID:SECRET"),
         (&["serve", "--max-connections", "0"], "--max-connections"),
+        (&["serve", "--port", "0", "--faults", "/no/such/plan.json"], "/no/such/plan.json"),
+        (&["serve", "--port", "0", "--faults", "Cargo.toml"], "Cargo.toml is no plan of faults"),
+        (&["serve", "--port", "0", "--directory", "Cargo.toml"], "Cargo.toml cannot be used"),
+        (&["serve", "--updating-ms", "9999999999"], "--updating-ms"),
         (&["serve", "--log", "loud"], "off, error, warn, info, debug, trace"),
     ];
     for (arguments, text) in cases {
@@ -241,6 +246,29 @@ fn the_command_refuses_nonsense_in_one_line_with_exit_code_2() {
         assert!(output.stdout.is_empty());
         assert!(!error.contains("the-secret"), "{error}");
     }
+    drop(process);
+}
+
+/// A plan of faults, a stream that takes its time, and streams without provisioned shards.
+#[tokio::test]
+async fn the_command_injects_the_faults_of_a_file_and_takes_its_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("plan.json");
+    let plan = FaultPlan::new([FaultRule::on(Operation::PutRecord).fault(Fault::throttle())]);
+    std::fs::write(&file, plan.to_json()).unwrap();
+    let faults = ["--faults", file.to_str().unwrap()];
+    let options = ["--port", "0", "--on-demand-stream", "orders", "--creating-ms", "0", "--updating-ms", "3600000"];
+    let (process, url) = Process::start(&[options.as_slice(), &faults].concat());
+    let client = client(&url);
+    let put = client.put_record().stream_name(STREAM).partition_key("k").data(Blob::new("x"));
+    assert_eq!(code(put.clone().send().await), "ProvisionedThroughputExceededException");
+    put.send().await.unwrap();
+    let encrypt = client.start_stream_encryption().stream_name(STREAM).encryption_type(EncryptionType::Kms);
+    encrypt.key_id("alias/aws/kinesis").send().await.unwrap();
+    let summary = client.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
+    let summary = summary.stream_description_summary().unwrap();
+    assert_eq!(summary.stream_status(), &StreamStatus::Updating);
+    assert_eq!(summary.stream_mode_details().unwrap().stream_mode(), &StreamMode::OnDemand);
     drop(process);
 }
 
