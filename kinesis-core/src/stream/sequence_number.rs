@@ -9,6 +9,8 @@ const LIMBS: usize = 4;
 /// The largest power of ten that fits a limb: decimals are read and written in chunks of 19 digits.
 const CHUNK: u64 = 10_000_000_000_000_000_000;
 const CHUNK_DIGITS: usize = 19;
+/// The reciprocal of a chunk, whose upper bit is set, without its own upper bit.
+const RECIPROCAL: u64 = (u128::MAX / CHUNK as u128 - (1 << 64)) as u64;
 
 /// The number that the service gives to a record, rising within a shard.
 ///
@@ -18,6 +20,8 @@ const CHUNK_DIGITS: usize = 19;
 pub struct SequenceNumber([u64; LIMBS]);
 
 impl SequenceNumber {
+    /// The length of the buffer that digits are written to: whole chunks, which are more than the 78 of 2^256.
+    pub const MOST_DIGITS: usize = 5 * CHUNK_DIGITS;
     /// Zero, which is before every number that the service gives out.
     pub const ZERO: Self = Self([0; LIMBS]);
 
@@ -44,17 +48,50 @@ impl SequenceNumber {
         (carry == 0).then_some(Self(limbs))
     }
 
-    /// Divides by `divisor`, returning quotient and remainder.
-    fn divide(self, divisor: u64) -> (Self, u64) {
-        let mut limbs = self.0;
-        let mut remainder = 0u128;
-        for limb in &mut limbs {
-            let dividend = remainder << 64 | u128::from(*limb);
-            *limb = (dividend / u128::from(divisor)) as u64;
-            remainder = dividend % u128::from(divisor);
+    /// Writes the number as decimal digits, and returns them: what `Display` writes, at a fraction of its cost.
+    pub fn write_digits(self, buffer: &mut [u8; Self::MOST_DIGITS]) -> &[u8] {
+        let mut number = self;
+        let (chunks, _) = buffer.as_chunks_mut::<CHUNK_DIGITS>();
+        let mut start = Self::MOST_DIGITS - 1;
+        for (index, digits) in chunks.iter_mut().enumerate().rev() {
+            let chunk;
+            (number, chunk) = number.divide_by_chunk();
+            write_chunk(digits, chunk);
+            if number == Self::ZERO {
+                let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+                start = (index * CHUNK_DIGITS + zeros).min(start);
+                break;
+            }
         }
-        (Self(limbs), remainder as u64)
+        &buffer[start..]
     }
+
+    /// Divides by [`CHUNK`], returning quotient and remainder.
+    fn divide_by_chunk(self) -> (Self, u64) {
+        let mut limbs = self.0;
+        let mut remainder = 0;
+        for limb in limbs.iter_mut().skip_while(|limb| **limb == 0) {
+            (*limb, remainder) = divide_two_limbs(remainder, *limb);
+        }
+        (Self(limbs), remainder)
+    }
+}
+
+/// Divides two limbs, of which the upper is below [`CHUNK`], by it: by a multiplication with its reciprocal, which costs
+/// a fraction of a division of 128 bits (Möller and Granlund, "Improved division by invariant integers", algorithm 4).
+const fn divide_two_limbs(upper: u64, lower: u64) -> (u64, u64) {
+    let estimate = (RECIPROCAL as u128 * upper as u128).wrapping_add((upper as u128) << 64 | lower as u128);
+    let mut quotient = ((estimate >> 64) as u64).wrapping_add(1);
+    let mut remainder = lower.wrapping_sub(quotient.wrapping_mul(CHUNK));
+    if remainder > estimate as u64 {
+        quotient = quotient.wrapping_sub(1);
+        remainder = remainder.wrapping_add(CHUNK);
+    }
+    if remainder >= CHUNK {
+        quotient = quotient.wrapping_add(1);
+        remainder -= CHUNK;
+    }
+    (quotient, remainder)
 }
 
 impl From<u128> for SequenceNumber {
@@ -63,17 +100,43 @@ impl From<u128> for SequenceNumber {
     }
 }
 
+/// The pairs of digits from 00 to 99.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+        value += 1;
+    }
+    pairs
+};
+
+/// Writes eight digits.
+fn write_eight(digits: &mut [u8; 8], value: u32) {
+    let (upper, lower) = (value / 10_000, value % 10_000);
+    let pairs = [upper / 100, upper % 100, lower / 100, lower % 100];
+    for (digits, pair) in digits.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
+        *digits = PAIRS[pair as usize];
+    }
+}
+
+/// Writes the nineteen digits of a chunk: in parts that do not wait for each other.
+fn write_chunk(digits: &mut [u8; CHUNK_DIGITS], chunk: u64) {
+    const EIGHT: u64 = 100_000_000;
+    let (upper, last) = (chunk / EIGHT, (chunk % EIGHT) as u32);
+    let (first, middle) = ((upper / EIGHT) as usize, (upper % EIGHT) as u32);
+    let [a, b, c, rest @ ..] = digits;
+    *a = b'0' + (first / 100) as u8;
+    [*b, *c] = PAIRS[first % 100];
+    if let [upper, lower] = rest.as_chunks_mut::<8>().0 {
+        write_eight(upper, middle);
+        write_eight(lower, last);
+    }
+}
+
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut chunks = [0u64; 5];
-        let mut rest = *self;
-        let mut used = 0;
-        while used == 0 || rest != Self::ZERO {
-            (rest, chunks[used]) = rest.divide(CHUNK);
-            used += 1;
-        }
-        write!(f, "{}", chunks[used - 1])?;
-        chunks[..used - 1].iter().rev().try_for_each(|chunk| write!(f, "{chunk:019}"))
+        f.write_str(std::str::from_utf8(self.write_digits(&mut [0; _])).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -135,6 +198,7 @@ impl fmt::Display for RecordPosition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Randomness;
 
     fn number(text: &str) -> SequenceNumber {
         text.parse().unwrap()
@@ -149,6 +213,35 @@ mod tests {
             assert_eq!(number(text).to_string(), text);
         }
         assert_eq!(number("0042").to_string(), "42");
+    }
+
+    #[test]
+    fn a_division_by_the_reciprocal_is_a_division() {
+        let mut random = Randomness::from_seed(7).stream("division");
+        let edges = [0, 1, CHUNK - 1, u64::MAX / 2, u64::MAX - 1, u64::MAX];
+        let upper = edges.into_iter().filter(|limb| *limb < CHUNK);
+        let mut pairs: Vec<(u64, u64)> = upper.flat_map(|upper| edges.map(|lower| (upper, lower))).collect();
+        pairs.extend((0..100_000).map(|_| (random.below(CHUNK), random.below(u64::MAX))));
+        for (upper, lower) in pairs {
+            let dividend = u128::from(upper) << 64 | u128::from(lower);
+            let chunk = u128::from(CHUNK);
+            let expected = ((dividend / chunk) as u64, (dividend % chunk) as u64);
+            assert_eq!(divide_two_limbs(upper, lower), expected, "{upper} and {lower}");
+        }
+    }
+
+    #[test]
+    fn digits_are_those_that_are_read() {
+        let mut random = Randomness::from_seed(8).stream("digits");
+        for bits in (0..256).chain(0..256) {
+            let mut limbs = [0; LIMBS].map(|_| random.below(u64::MAX));
+            let from_left = 255 - bits;
+            limbs.iter_mut().take(from_left / 64).for_each(|limb| *limb = 0);
+            limbs[from_left / 64] &= u64::MAX >> (from_left % 64);
+            let number = SequenceNumber(limbs);
+            let text = std::str::from_utf8(number.write_digits(&mut [0; _])).map(str::to_owned);
+            assert_eq!(text.as_deref().map(str::parse), Ok(Ok(number)));
+        }
     }
 
     #[test]

@@ -29,13 +29,13 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// Writes the reply as the body of an answer.
-    pub(super) fn to_json(&self) -> String {
+    pub(super) fn to_json(&self) -> Vec<u8> {
         match self {
             Self::Put(stored) => json::put_record(stored),
             Self::PutAll(outcomes) => json::put_records(outcomes),
             Self::Records(reply) => json::records(reply),
-            Self::Body(tree) => tree.to_string(),
-            Self::Subscribed(_) | Self::Empty => String::new(),
+            Self::Body(tree) => tree.to_string().into_bytes(),
+            Self::Subscribed(_) | Self::Empty => Vec::new(),
         }
     }
 

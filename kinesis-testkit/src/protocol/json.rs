@@ -1,7 +1,6 @@
 //! Replies as trees, and the large ones as JSON.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::time::SystemTime;
 
 use base64::Engine as _;
@@ -142,101 +141,118 @@ pub(super) fn iterator(iterator: &str) -> Value {
     json!({ "ShardIterator": iterator })
 }
 
-pub(super) fn put_record(stored: &StoredAt) -> String {
-    json!({
-        "ShardId": stored.shard.as_str(),
-        "SequenceNumber": stored.sequence_number.to_string(),
-        "EncryptionType": encryption(stored.encrypted),
-    })
-    .to_string()
+pub(super) fn put_record(stored: &StoredAt) -> Vec<u8> {
+    let mut out = Vec::with_capacity(160);
+    out.extend_from_slice(b"{\"EncryptionType\":\"");
+    out.extend_from_slice(encryption(stored.encrypted).as_bytes());
+    out.extend_from_slice(b"\",\"SequenceNumber\":\"");
+    out.extend_from_slice(stored.sequence_number.write_digits(&mut [0; _]));
+    out.extend_from_slice(b"\",\"ShardId\":\"");
+    out.extend_from_slice(stored.shard.as_str().as_bytes());
+    out.extend_from_slice(b"\"}");
+    out
 }
 
-/// Writes text that only grows; `String` never fails to.
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    let written = out.write_fmt(text);
-    debug_assert!(written.is_ok());
+// Replies of many records are written byte by byte: the formatting of the standard library took longer than all else.
+
+fn put(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
 }
 
-fn put_quoted(out: &mut String, text: &str) {
+fn put_number(out: &mut Vec<u8>, number: u64) {
+    put(out, itoa::Buffer::new().format(number));
+}
+
+fn put_quoted(out: &mut Vec<u8>, text: &str) {
     let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     if plain {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
+        out.push(b'"');
+        put(out, text);
+        out.push(b'"');
     } else {
-        put(out, format_args!("{}", Value::from(text)));
+        put(out, &Value::from(text).to_string());
     }
 }
 
-pub(super) fn put_records(outcomes: &[PutOutcome]) -> String {
+pub(super) fn put_records(outcomes: &[PutOutcome]) -> Vec<u8> {
     let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
-    let mut out = String::with_capacity(64 + outcomes.len() * 128);
-    put(&mut out, format_args!("{{\"FailedRecordCount\":{failed},\"Records\":["));
+    let mut out = Vec::with_capacity(64 + outcomes.len() * 128);
+    put(&mut out, "{\"FailedRecordCount\":");
+    put_number(&mut out, failed as u64);
+    put(&mut out, ",\"Records\":[");
     for (index, outcome) in outcomes.iter().enumerate() {
         if index > 0 {
-            out.push(',');
+            out.push(b',');
         }
         match outcome {
-            Ok(stored) => put(
-                &mut out,
-                format_args!("{{\"SequenceNumber\":\"{}\",\"ShardId\":\"{}\"}}", stored.sequence_number, stored.shard),
-            ),
+            Ok(stored) => {
+                put(&mut out, "{\"SequenceNumber\":\"");
+                out.extend_from_slice(stored.sequence_number.write_digits(&mut [0; _]));
+                put(&mut out, "\",\"ShardId\":\"");
+                put(&mut out, stored.shard.as_str());
+                put(&mut out, "\"}");
+            }
             Err(error) => {
-                out.push_str("{\"ErrorCode\":");
+                put(&mut out, "{\"ErrorCode\":");
                 put_quoted(&mut out, error.code());
-                out.push_str(",\"ErrorMessage\":");
+                put(&mut out, ",\"ErrorMessage\":");
                 put_quoted(&mut out, error.message());
-                out.push('}');
+                out.push(b'}');
             }
         }
     }
     let encrypted = outcomes.iter().flatten().any(|stored| stored.encrypted);
-    put(&mut out, format_args!("],\"EncryptionType\":\"{}\"}}", encryption(encrypted)));
+    put(&mut out, "],\"EncryptionType\":\"");
+    put(&mut out, encryption(encrypted));
+    put(&mut out, "\"}");
     out
 }
 
-pub(super) fn records(reply: &GetRecordsReply) -> String {
+pub(super) fn records(reply: &GetRecordsReply) -> Vec<u8> {
     let mut out = read(&reply.records, reply.millis_behind_latest);
     if let Some(iterator) = &reply.next_iterator {
-        out.push_str(",\"NextShardIterator\":");
+        put(&mut out, ",\"NextShardIterator\":");
         put_quoted(&mut out, iterator);
     }
     put_child_shards(&mut out, &reply.child_shards);
-    out.push('}');
+    out.push(b'}');
     out
 }
 
 /// The payload of an event of SubscribeToShard.
-pub(super) fn pushed_event(event: &PushedEvent) -> String {
+pub(super) fn pushed_event(event: &PushedEvent) -> Vec<u8> {
     let mut out = read(&event.records, event.millis_behind_latest);
     if let Some(number) = &event.continuation {
-        put(&mut out, format_args!(",\"ContinuationSequenceNumber\":\"{number}\""));
+        put(&mut out, ",\"ContinuationSequenceNumber\":\"");
+        out.extend_from_slice(number.write_digits(&mut [0; _]));
+        out.push(b'"');
     }
     put_child_shards(&mut out, &event.child_shards);
-    out.push('}');
+    out.push(b'}');
     out
 }
 
 /// What a reply of GetRecords and an event of SubscribeToShard begin with.
-fn read(records: &[ReadRecord], millis_behind_latest: u64) -> String {
+fn read(records: &[ReadRecord], millis_behind_latest: u64) -> Vec<u8> {
     let size: u64 = records.iter().map(|record| record.body.size_bytes()).sum();
-    let mut out = String::with_capacity(512 + size as usize / 3 * 4 + records.len() * 180);
-    out.push_str("{\"Records\":[");
+    let mut out = Vec::with_capacity(512 + size as usize / 3 * 4 + records.len() * 180);
+    put(&mut out, "{\"Records\":[");
     for (index, record) in records.iter().enumerate() {
         if index > 0 {
-            out.push(',');
+            out.push(b',');
         }
         put_record_read(&mut out, record);
     }
-    put(&mut out, format_args!("],\"MillisBehindLatest\":{millis_behind_latest}"));
+    put(&mut out, "],\"MillisBehindLatest\":");
+    put_number(&mut out, millis_behind_latest);
     out
 }
 
-fn put_child_shards(out: &mut String, child_shards: &[ChildShard]) {
-    if child_shards.is_empty() {
-        return;
+fn put_child_shards(out: &mut Vec<u8>, child_shards: &[ChildShard]) {
+    if !child_shards.is_empty() {
+        put(out, ",\"ChildShards\":");
+        put(out, &child_shards_tree(child_shards).to_string());
     }
-    put(out, format_args!(",\"ChildShards\":{}", child_shards_tree(child_shards)));
 }
 
 /// The shards that follow the shard that a reply or an event ends.
@@ -251,26 +267,43 @@ pub(super) fn child_shards_tree(child_shards: &[ChildShard]) -> Value {
     children.collect()
 }
 
-fn put_record_read(out: &mut String, record: &ReadRecord) {
-    let arrived_millis = unix_millis(record.arrived_at);
+/// Milliseconds as seconds with three digits behind the point.
+fn put_seconds(out: &mut Vec<u8>, millis: u64) {
+    put_number(out, millis / 1000);
+    let rest = millis % 1000;
     put(
         out,
-        format_args!(
-            "{{\"SequenceNumber\":\"{}\",\"ApproximateArrivalTimestamp\":{}.{:03},",
-            record.sequence_number,
-            arrived_millis / 1000,
-            arrived_millis % 1000
-        ),
+        if rest < 10 {
+            ".00"
+        } else if rest < 100 {
+            ".0"
+        } else {
+            "."
+        },
     );
+    put_number(out, rest);
+}
+
+fn put_record_read(out: &mut Vec<u8>, record: &ReadRecord) {
+    put(out, "{\"SequenceNumber\":\"");
+    out.extend_from_slice(record.sequence_number.write_digits(&mut [0; _]));
+    put(out, "\",\"ApproximateArrivalTimestamp\":");
+    put_seconds(out, unix_millis(record.arrived_at));
     if let Some(key) = record.body.partition_key() {
-        out.push_str("\"PartitionKey\":");
+        put(out, ",\"PartitionKey\":");
         put_quoted(out, key);
-        out.push(',');
     }
-    out.push_str("\"Data\":\"");
-    STANDARD.encode_string(record.body.data(), out);
+    put(out, ",\"Data\":\"");
+    put_base64(out, record.body.data());
     // Recorded by LocalStack: a record that is not encrypted does not say so.
-    out.push_str(if record.encrypted { "\",\"EncryptionType\":\"KMS\"}" } else { "\"}" });
+    put(out, if record.encrypted { "\",\"EncryptionType\":\"KMS\"}" } else { "\"}" });
+}
+
+fn put_base64(out: &mut Vec<u8>, data: &[u8]) {
+    let start = out.len();
+    out.resize(start + data.len().div_ceil(3) * 4, 0);
+    let written = STANDARD.encode_slice(data, &mut out[start..]);
+    debug_assert!(written.is_ok(), "there is room for every three bytes and for what is left");
 }
 
 pub(super) fn tags(page: &TagPage, paged: bool) -> Value {

@@ -3,7 +3,7 @@
 use cbor4ii::core::enc::Encode;
 use cbor4ii::core::types::{Array, Bytes, Map, Null, Tag};
 use cbor4ii::core::utils::BufWriter;
-use kinesis_core::unix_millis;
+use kinesis_core::{SequenceNumber, unix_millis};
 use serde_json::Value;
 
 use crate::engine::{ChildShard, GetRecordsReply, PushedEvent, PutOutcome, ReadRecord, StoredAt};
@@ -36,14 +36,12 @@ impl Writer {
         debug_assert!(written.is_ok(), "memory is there");
     }
 
-    /// A text of ASCII, written without an allocation of its own.
-    fn display(&mut self, text: impl std::fmt::Display) {
-        let mut buffer = TextBuffer::default();
-        let fits = std::fmt::write(&mut buffer, format_args!("{text}"));
-        match fits {
-            Ok(()) => self.put(buffer.as_str()),
-            Err(_) => self.put(text.to_string()),
-        }
+    /// A sequence number as text.
+    fn number(&mut self, number: SequenceNumber) {
+        let mut buffer = [0; _];
+        let digits = std::str::from_utf8(number.write_digits(&mut buffer));
+        debug_assert!(digits.is_ok(), "digits are ASCII");
+        self.put(digits.unwrap_or_default());
     }
 
     fn entry(&mut self, name: &str, value: impl Encode) {
@@ -53,33 +51,6 @@ impl Writer {
 
     fn into_bytes(self) -> Vec<u8> {
         self.0.into_inner()
-    }
-}
-
-/// Room for a sequence number or a shard id.
-struct TextBuffer {
-    bytes: [u8; 64],
-    length: usize,
-}
-
-impl Default for TextBuffer {
-    fn default() -> Self {
-        Self { bytes: [0; 64], length: 0 }
-    }
-}
-
-impl TextBuffer {
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
-    }
-}
-
-impl std::fmt::Write for TextBuffer {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let end = self.length + text.len();
-        self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
     }
 }
 
@@ -134,7 +105,7 @@ fn put_record(stored: &StoredAt) -> Vec<u8> {
     out.map(3);
     out.entry("ShardId", stored.shard.as_str());
     out.put("SequenceNumber");
-    out.display(stored.sequence_number);
+    out.number(stored.sequence_number);
     out.entry("EncryptionType", json::encryption(stored.encrypted));
     out.into_bytes()
 }
@@ -151,7 +122,7 @@ fn put_records(outcomes: &[PutOutcome]) -> Vec<u8> {
         match outcome {
             Ok(stored) => {
                 out.put("SequenceNumber");
-                out.display(stored.sequence_number);
+                out.number(stored.sequence_number);
                 out.entry("ShardId", stored.shard.as_str());
             }
             Err(error) => {
@@ -206,7 +177,7 @@ fn put_record_read(out: &mut Writer, record: &ReadRecord) {
     let key = record.body.partition_key();
     out.map(3 + usize::from(key.is_some()) + usize::from(record.encrypted));
     out.put("SequenceNumber");
-    out.display(record.sequence_number);
+    out.number(record.sequence_number);
     out.put("ApproximateArrivalTimestamp");
     put_time(out, unix_millis(record.arrived_at));
     if let Some(key) = key {
