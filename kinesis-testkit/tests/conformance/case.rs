@@ -80,6 +80,14 @@ pub(crate) enum Only {
 pub(crate) const SOURCE_KINDS: [&str; 4] = ["recorded", "model", "documentation", "unverified"];
 
 impl Case {
+    /// Whether it can be put to any service: it needs no set-up, no moved time, and no events.
+    pub(crate) fn is_portable(&self) -> bool {
+        let Setup { limits, creating_ms, updating_ms, deleting_ms } = &self.fake;
+        let is_plain = limits.is_none() && creating_ms.or(*updating_ms).or(*deleting_ms).is_none();
+        let needs_more = |step: &Step| step.only.is_some() || step.subscription.is_some() || step.receive.is_some();
+        is_plain && !self.steps.iter().any(needs_more)
+    }
+
     /// What the expectation rests on: a reply that was recorded from the service, the service model, the documentation,
     /// or nobody but us. All but the last say where.
     pub(crate) fn source_kind(&self) -> Option<&'static str> {

@@ -37,9 +37,14 @@ mod expand;
 #[cfg(test)]
 mod matching;
 #[cfg(test)]
+mod remote;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod sources;
+#[cfg(test)]
+#[expect(dead_code, reason = "other services keep what they were given, and take their time")]
+mod target;
 
 /// A test for each operation of the service model, and the list of all.
 macro_rules! operations {

@@ -10,6 +10,7 @@ use crate::case::{Case, CaseFile, LimitsSetup, Setup, Step};
 use crate::events::Subscriptions;
 use crate::expand::Scope;
 use crate::matching::{cut, difference, lookup, short};
+use crate::target::Target;
 
 /// Runs all cases of a file, and fails with all that failed.
 pub(crate) async fn check(operation: &str, text: &str) {
@@ -18,12 +19,28 @@ pub(crate) async fn check(operation: &str, text: &str) {
     let mut failures = Vec::new();
     let mut failed = 0;
     for case in &file.cases {
-        let found = run(case).await;
+        let found = run(case, &Target::InProcess(build(&case.fake))).await;
         failed += usize::from(!found.is_empty());
         failures.extend(found.iter().map(|failure| describe(operation, case, failure)));
     }
     let all = file.cases.len();
     assert!(failures.is_empty(), "{failed} of {all} cases of {operation} failed\n\n{}", failures.join("\n"));
+}
+
+/// What a service made of a case.
+pub(crate) enum Outcome {
+    Holds,
+    /// With each step that differs, in words.
+    Differs(Vec<String>),
+}
+
+/// Puts a case to a service that holds nothing.
+pub(crate) async fn put_to(target: &Target, operation: &str, case: &Case) -> Outcome {
+    let found = run(case, target).await;
+    if found.is_empty() {
+        return Outcome::Holds;
+    }
+    Outcome::Differs(found.iter().map(|failure| describe(operation, case, failure)).collect())
 }
 
 /// A step that failed, and how.
@@ -60,11 +77,10 @@ fn build(setup: &Setup) -> FakeKinesis {
 }
 
 /// Runs the steps until one fails that others may need; a refusal that did not come is none of those.
-async fn run(case: &Case) -> Vec<Failure> {
-    let fake = build(&case.fake);
+async fn run(case: &Case, target: &Target) -> Vec<Failure> {
     let (mut progress, mut failures) = (Progress::default(), Vec::new());
     for (number, step) in case.steps.iter().enumerate() {
-        if let Err(failure) = take(&fake, number, step, &mut progress).await {
+        if let Err(failure) = take(target, number, step, &mut progress).await {
             failures.push(failure);
             if step.error.is_none() {
                 break;
@@ -81,7 +97,7 @@ struct Progress {
     subscriptions: Subscriptions,
 }
 
-async fn take(fake: &FakeKinesis, number: usize, step: &Step, progress: &mut Progress) -> Result<(), Failure> {
+async fn take(target: &Target, number: usize, step: &Step, progress: &mut Progress) -> Result<(), Failure> {
     let Progress { saved, subscriptions } = progress;
     let fail = |sent: &str, received: &str, difference: String| Failure {
         step: number,
@@ -96,7 +112,7 @@ async fn take(fake: &FakeKinesis, number: usize, step: &Step, progress: &mut Pro
         tokio::time::advance(Duration::from_millis(millis)).await;
     }
     if let Some(name) = &step.receive {
-        let scope = Scope { saved, now: seconds(fake.clock().now()) };
+        let scope = Scope { saved, now: seconds(target.now()) };
         let expected: Vec<Value> = step.events.iter().map(|event| scope.expand(event)).collect();
         let received = subscriptions.receive(name, &expected).await;
         let received = received.map_err(|error| fail(name, "", error))?;
@@ -109,20 +125,20 @@ async fn take(fake: &FakeKinesis, number: usize, step: &Step, progress: &mut Pro
         return Ok(());
     }
     let Some(operation) = &step.call else { return Ok(()) };
-    if let (Some(name), Some(input)) = (&step.subscription, &step.input) {
-        let input = Scope { saved, now: seconds(fake.clock().now()) }.expand(input);
+    if let (Some(name), Some(input), Target::InProcess(fake)) = (&step.subscription, &step.input, target) {
+        let input = Scope { saved, now: seconds(target.now()) }.expand(input);
         let begun = subscriptions.begin(fake, name, &input).await;
         return begun.map_err(|error| fail(&format!("{operation} {input}"), "", error));
     }
     for turn in 1..=step.repeat.unwrap_or(1) {
-        let scope = Scope { saved, now: seconds(fake.clock().now()) };
+        let scope = Scope { saved, now: seconds(target.now()) };
         let body = body(step, &scope).replace("${i}", &turn.to_string());
         let sent = format!("{operation} {body}");
-        let reply = fake.call(operation, &body).await;
-        let reply = reply.map_err(|broken| fail(&sent, "", broken.to_string()))?;
-        let received = format!("{} {}", reply.status, reply.body);
-        let value = parse(&reply.body).map_err(|error| fail(&sent, &received, error))?;
-        if let Some(difference) = judge(step, &scope, reply.status, &value) {
+        let (status, reply) = target.call(operation, &body).await.map_err(|broken| fail(&sent, "", broken))?;
+        target.settle().await;
+        let received = format!("{status} {reply}");
+        let value = parse(&reply).map_err(|error| fail(&sent, &received, error))?;
+        if let Some(difference) = judge(step, &scope, status, &value) {
             return Err(fail(&sent, &received, difference));
         }
         let found = found(step, &value).map_err(|path| fail(&sent, &received, format!("nothing at {path}")))?;
