@@ -8,7 +8,6 @@ use aws_sdk_kinesis::Client;
 use kinesis_core::{
     ClientOptions, ConsumerConfig, KinesisClient, Randomness, RecordPublisher, SharedClock, StreamName, SystemClock,
 };
-use tokio::sync::Semaphore;
 
 use crate::assign::{HashAssigner, ShardAssigner};
 use crate::consumer::KinesisConsumer;
@@ -255,9 +254,8 @@ impl<S: Schema> ConsumerBuilder<S> {
             schema: Arc::new(Judged::new(self.schema)),
             clock: self.clock,
             randomness: self.randomness,
-            memory: MemoryBudget::new(self.memory_bytes),
+            memory: MemoryBudget::new(self.memory_bytes, DEFAULT_IN_FLIGHT),
             retentions: Retentions::new(&streams, self.config.describe_stream_retry()),
-            in_flight: Semaphore::new(DEFAULT_IN_FLIGHT),
             control: handle.watch(),
             listener: self.listener,
         });

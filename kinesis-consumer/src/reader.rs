@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kinesis_core::{KinesisClient, Randomness, RetryPolicy, SharedClock};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::control::Control;
 use crate::events::Listener;
@@ -16,7 +16,7 @@ mod patience;
 mod polling;
 mod retentions;
 
-pub(crate) use memory::MemoryBudget;
+pub(crate) use memory::{MemoryBudget, Reservation};
 pub(crate) use polling::PollingReader;
 pub(crate) use retentions::{KnownRetention, Retentions};
 
@@ -78,7 +78,6 @@ pub(crate) struct ReaderShared<S> {
     pub(crate) randomness: Randomness,
     pub(crate) memory: MemoryBudget,
     pub(crate) retentions: Retentions,
-    pub(crate) in_flight: Semaphore,
     pub(crate) control: watch::Receiver<Control>,
     pub(crate) listener: Listener,
 }

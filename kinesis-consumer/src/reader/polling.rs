@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::expand::{Chunk, Expander, arrival, sequence_number};
 use super::patience::Patience;
-use super::{LossPolicy, ReaderShared};
+use super::{LossPolicy, ReaderShared, Reservation};
 use crate::engine::messages::{Delivery, FromReader, StartShard};
 use crate::error::{ConsumerError, PossibleLoss};
 use crate::events::ConsumerEvent;
@@ -265,8 +265,8 @@ impl<S: Schema> PollingReader<S> {
         let policy = shared.settings.get_records;
         let (limit, patience) = (self.pacer.max_records(), self.patience.duration());
         let result = retry(policy, &mut self.random, || async {
-            let Some(memory) = shared.memory.reserve(MAX_REPLY_BYTES).await else { return Ok(Attempt::Stopped) };
-            let Ok(_slot) = shared.in_flight.acquire().await else { return Ok(Attempt::Stopped) };
+            let Some(reservation) = shared.memory.reserve(MAX_REPLY_BYTES).await else { return Ok(Attempt::Stopped) };
+            let Reservation { memory, slot: _slot } = reservation;
             let called = Instant::now();
             let call = client.get_records(&id.stream, &id.shard, iterator, limit);
             let is_wanted = async {

@@ -178,16 +178,23 @@ async fn throttled_iterators_slow_their_shard_and_do_not_fail_the_job() {
 
 #[tokio::test(start_paused = true)]
 async fn shards_whose_calls_hang_do_not_stop_the_others() {
-    let world = World::new(40);
+    // More than the memory has room for, and more than there are calls at once.
+    for (shards, hanging, memory_bytes) in [(40, 25, 256 << 20), (90, 70, 2 << 30)] {
+        others_are_read(shards, hanging, memory_bytes).await;
+    }
+}
+
+async fn others_are_read(shards: u32, hanging: u64, memory_bytes: usize) {
+    let world = World::new(shards);
     world.put_many(0..400).await;
-    for shard in 0..25 {
+    for shard in 0..hanging {
         let rule = FaultRule::on(Operation::GetRecords).shard(kinesis_core::ShardId::from_index(shard));
         world.fake.inject(rule.fault(Fault::Hang).times(1));
     }
-    let running = world.start(world.consumer());
+    let running = world.start(world.consumer().memory_bytes(memory_bytes));
     tokio::time::sleep(Duration::from_secs(9)).await;
     let early = world.seen.len();
     running.drain().await.unwrap();
     assert_eq!(world.seen.len(), 400);
-    assert!(early > 0, "fifteen shards are well, and nothing was read of them in nine seconds");
+    assert!(early > 0, "{} shards are well, and nothing was read of them in nine seconds", shards as u64 - hanging);
 }
