@@ -45,7 +45,14 @@ impl Format {
     /// The tree that the constraints are checked on: the same for the same request, whatever form it has.
     pub(super) fn tree(self, model: &Model, shape: &Shape, body: &[u8]) -> Result<Value, ServiceError> {
         match self {
-            Self::Json => input::parse(body),
+            Self::Json => {
+                let mut tree = input::parse(body)?;
+                // What the operation does not know is passed over, also where another one has a member of the name.
+                if let Value::Object(members) = &mut tree {
+                    members.retain(|name, _| shape.members.iter().any(|member| member.name == *name));
+                }
+                Ok(tree)
+            }
             Self::Cbor => cbor::tree(model, shape, body),
         }
     }
