@@ -1,4 +1,4 @@
-//! The workspace's commands: `cargo xtask ci | tidy | demo | crash | downstream | model | package-check`.
+//! The workspace's commands: `cargo xtask ci | tidy | demo | crash | downstream | interop | model | package-check`.
 
 mod cargo;
 mod ci;
@@ -6,6 +6,7 @@ mod console;
 mod crash;
 mod demo;
 mod downstream;
+mod interop;
 mod model;
 mod package_check;
 mod tidy;
@@ -23,6 +24,9 @@ Commands:
   tidy            Layers, lengths and house rules alone, in a second
   crash           Kills the consuming demo ten times (SIGKILL) and sees another process finish its job
   downstream      Builds and tests three packages outside of the workspace that use its crates
+  interop [--peers] [--write]
+                  Serves boto3, the SDK for JavaScript and aws_kinesis_agg (needs Python 3, Node and the package indices);
+                  --peers compares other implementations, too, and --write keeps what was found in docs/interop.md
   model [--write] Says whether the constraints of the service model are what their script makes of botocore (needs
                   Python 3 and the package index); --write makes them anew
   package-check   Packs every crate in publish order and builds it from its package, without upload
@@ -41,6 +45,10 @@ fn main() -> ExitCode {
         (Some("tidy"), []) => tidy::run(),
         (Some("crash"), []) => crash::run(),
         (Some("downstream"), []) => downstream::run(),
+        (Some("interop"), words) => match interop::Options::parse(words) {
+            Some(options) => interop::run(options),
+            None => usage("this command takes --peers, --write, both or nothing"),
+        },
         (Some("model"), []) => model::run(false),
         (Some("model"), [option]) if option == "--write" => model::run(true),
         (Some("package-check"), []) => package_check::run(),

@@ -29,9 +29,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use clap::Parser;
+use tokio::net::TcpStream;
 
 use crate::case::CaseFile;
 use crate::measure::exit_code;
@@ -58,6 +60,9 @@ struct Arguments {
     /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
+    /// What starts the one peer whose cases are wanted; it is started again where a case ends it.
+    #[arg(last = true, requires = "cases")]
+    command: Vec<String>,
 }
 
 fn parse_peer(text: &str) -> Result<(String, SocketAddr), String> {
@@ -69,13 +74,17 @@ fn parse_peer(text: &str) -> Result<(String, SocketAddr), String> {
 // One thread, as wrk is used: on few cores a busier client would measure itself.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    exit_code("peers", run(&Arguments::parse()).await)
+    let mut arguments = Arguments::parse();
+    // Cargo's own word comes last, whatever that belongs to.
+    arguments.command.retain(|word| word != "--bench");
+    exit_code("peers", run(&arguments).await)
 }
 
 async fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     if arguments.cases {
         for (name, address) in &arguments.peers {
-            compare(name, *address, arguments.all).await?;
+            let mut process = Process { address: *address, command: &arguments.command, child: None, starts: 0 };
+            compare(name, &mut process, arguments.all).await?;
         }
     }
     if arguments.peers.is_empty() {
@@ -84,6 +93,48 @@ async fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     match arguments.speed {
         Some(seconds) => speed::compare(&arguments.peers, seconds, arguments.operation.as_deref()).await,
         None => Ok(true),
+    }
+}
+
+/// A peer that is started here, where its command is known.
+struct Process<'a> {
+    address: SocketAddr,
+    command: &'a [String],
+    child: Option<Child>,
+    starts: u32,
+}
+
+impl Process<'_> {
+    /// Sees to it that it answers.
+    async fn require(&mut self) -> Result<(), Box<dyn Error>> {
+        if TcpStream::connect(self.address).await.is_ok() {
+            return Ok(());
+        }
+        let [program, arguments @ ..] = self.command else { return Err("nothing answers there".into()) };
+        self.end();
+        let mut command = Command::new(program);
+        self.child = Some(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+        self.starts += 1;
+        let answers = async {
+            while TcpStream::connect(self.address).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        Ok(tokio::time::timeout(Duration::from_secs(30), answers).await?)
+    }
+
+    fn end(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -97,13 +148,15 @@ struct Tally {
 }
 
 /// Prints where an implementation differs, operation by operation.
-async fn compare(name: &str, address: SocketAddr, all: bool) -> Result<(), Box<dyn Error>> {
+async fn compare(name: &str, process: &mut Process<'_>, all: bool) -> Result<(), Box<dyn Error>> {
+    let address = process.address;
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     let mut differences = Vec::new();
     for text in case_files()? {
         let file = CaseFile::parse(&text);
         let tally = tallies.entry(file.operation.clone()).or_default();
         for case in file.cases.iter().filter(|case| case.is_portable()) {
+            process.require().await?;
             Remote::new(address).empty().await?;
             let target = Target::Remote(Remote::new(address).settling());
             tally.cases += 1;
@@ -115,7 +168,11 @@ async fn compare(name: &str, address: SocketAddr, all: bool) -> Result<(), Box<d
         }
     }
     let (cases, differ) = tallies.values().fold((0, 0), |(cases, differ), it| (cases + it.cases, differ + it.differ));
-    println!("{name}: {differ} of {cases} cases differ");
+    let ends = match process.starts {
+        0 | 1 => String::new(),
+        starts => format!(", and it ended {} times", starts - 1),
+    };
+    println!("{name}: {differ} of {cases} cases differ{ends}");
     for (operation, Tally { cases, differ, kinds }) in tallies.iter().filter(|(_, tally)| tally.differ > 0) {
         let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         println!("  {operation}: {differ} of {cases} ({})", kinds.join(", "));

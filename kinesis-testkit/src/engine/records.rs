@@ -1,10 +1,9 @@
 //! The records of one shard.
 
 use std::collections::VecDeque;
-use std::time::SystemTime;
 
 use bytes::Bytes;
-use kinesis_core::{HashKey, SequenceNumber, from_unix_millis};
+use kinesis_core::{HashKey, SequenceNumber};
 
 /// The most bytes that one reply of GetRecords holds (API reference): 10 MiB.
 pub(super) const MAX_REPLY_BYTES: u64 = 10 * 1024 * 1024;
@@ -88,7 +87,7 @@ struct StoredRecord {
 #[derive(Clone, Debug)]
 pub(crate) struct ReadRecord {
     pub(crate) sequence_number: SequenceNumber,
-    pub(crate) arrived_at: SystemTime,
+    pub(crate) arrived_millis: u64,
     pub(crate) body: RecordBody,
     pub(crate) encrypted: bool,
 }
@@ -124,7 +123,7 @@ impl LogRead<'_> {
             .iter()
             .map(|record| ReadRecord {
                 sequence_number: number(record.index, record.arrived_millis),
-                arrived_at: from_unix_millis(record.arrived_millis),
+                arrived_millis: record.arrived_millis,
                 body: record.body.clone(),
                 encrypted: record.encrypted,
             })

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use kinesis_core::{HashKeyRange, Shard, unix_millis};
+use kinesis_core::{HashKeyRange, SequenceNumber, Shard, unix_millis};
 use serde_json::{Map, Value, json};
 
 use crate::engine::{
@@ -237,11 +235,12 @@ fn read(records: &[ReadRecord], millis_behind_latest: u64) -> Vec<u8> {
     let size: u64 = records.iter().map(|record| record.body.size_bytes()).sum();
     let mut out = Vec::with_capacity(512 + size as usize / 3 * 4 + records.len() * 180);
     put(&mut out, "{\"Records\":[");
+    let mut digits = [0; _];
     for (index, record) in records.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        put_record_read(&mut out, record);
+        put_record_read(&mut out, record, &mut digits);
     }
     put(&mut out, "],\"MillisBehindLatest\":");
     put_number(&mut out, millis_behind_latest);
@@ -284,26 +283,19 @@ fn put_seconds(out: &mut Vec<u8>, millis: u64) {
     put_number(out, rest);
 }
 
-fn put_record_read(out: &mut Vec<u8>, record: &ReadRecord) {
+fn put_record_read(out: &mut Vec<u8>, record: &ReadRecord, digits: &mut [u8; SequenceNumber::MOST_DIGITS]) {
     put(out, "{\"SequenceNumber\":\"");
-    out.extend_from_slice(record.sequence_number.write_digits(&mut [0; _]));
+    out.extend_from_slice(record.sequence_number.write_digits(digits));
     put(out, "\",\"ApproximateArrivalTimestamp\":");
-    put_seconds(out, unix_millis(record.arrived_at));
+    put_seconds(out, record.arrived_millis);
     if let Some(key) = record.body.partition_key() {
         put(out, ",\"PartitionKey\":");
         put_quoted(out, key);
     }
     put(out, ",\"Data\":\"");
-    put_base64(out, record.body.data());
+    base64_simd::STANDARD.encode_append(record.body.data(), out);
     // Recorded by LocalStack: a record that is not encrypted does not say so.
     put(out, if record.encrypted { "\",\"EncryptionType\":\"KMS\"}" } else { "\"}" });
-}
-
-fn put_base64(out: &mut Vec<u8>, data: &[u8]) {
-    let start = out.len();
-    out.resize(start + data.len().div_ceil(3) * 4, 0);
-    let written = STANDARD.encode_slice(data, &mut out[start..]);
-    debug_assert!(written.is_ok(), "there is room for every three bytes and for what is left");
 }
 
 pub(super) fn tags(page: &TagPage, paged: bool) -> Value {

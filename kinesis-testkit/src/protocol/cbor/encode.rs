@@ -3,7 +3,7 @@
 use cbor4ii::core::enc::Encode;
 use cbor4ii::core::types::{Array, Bytes, Map, Null, Tag};
 use cbor4ii::core::utils::BufWriter;
-use kinesis_core::{SequenceNumber, unix_millis};
+use kinesis_core::SequenceNumber;
 use serde_json::Value;
 
 use crate::engine::{ChildShard, GetRecordsReply, PushedEvent, PutOutcome, ReadRecord, StoredAt};
@@ -179,7 +179,7 @@ fn put_record_read(out: &mut Writer, record: &ReadRecord) {
     out.put("SequenceNumber");
     out.number(record.sequence_number);
     out.put("ApproximateArrivalTimestamp");
-    put_time(out, unix_millis(record.arrived_at));
+    put_time(out, record.arrived_millis);
     if let Some(key) = key {
         out.entry("PartitionKey", key);
     }
