@@ -257,6 +257,7 @@ impl<S: Schema> ConsumerBuilder<S> {
             memory: MemoryBudget::new(self.memory_bytes, DEFAULT_IN_FLIGHT),
             retentions: Retentions::new(&streams, self.config.describe_stream_retry()),
             control: handle.watch(),
+            board: handle.board(),
             listener: self.listener,
         });
         let job = Job {

@@ -1,15 +1,20 @@
 //! Asking things of a job that runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::status::{JobStatus, StatusBoard};
 
 /// What was asked of a job from outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Control {
     /// How many runs have begun.
     runs: u64,
+    /// How many are under way: two, while one that was fenced has not noticed.
+    running: u64,
     /// How many checkpoints were asked for.
     pub(crate) checkpoints: u64,
     pub(crate) stop: bool,
@@ -21,11 +26,12 @@ pub(crate) struct Control {
 #[derive(Clone, Debug)]
 pub struct ConsumerHandle {
     control: Arc<watch::Sender<Control>>,
+    board: Arc<StatusBoard>,
 }
 
 impl ConsumerHandle {
     pub(crate) fn new() -> Self {
-        Self { control: Arc::new(watch::Sender::new(Control::default())) }
+        Self { control: Arc::new(watch::Sender::new(Control::default())), board: Arc::default() }
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<Control> {
@@ -37,9 +43,30 @@ impl ConsumerHandle {
         let mut number = 0;
         self.control.send_modify(|control| {
             control.runs += 1;
+            control.running += 1;
             number = control.runs;
         });
         Run { control: Arc::clone(&self.control), number }
+    }
+
+    pub(crate) fn board(&self) -> Arc<StatusBoard> {
+        Arc::clone(&self.board)
+    }
+
+    /// What the job does now: which shards it reads, how far behind they are, and its last checkpoint.
+    ///
+    /// Costs a look at every shard that is read, and waits for nothing. Tell a job that stands still by its
+    /// [lag](JobStatus::lag), which grows also where no reply comes, and by the age of its last checkpoint.
+    pub fn status(&self) -> JobStatus {
+        let is_running = self.control.borrow().running > 0;
+        self.board.status(is_running, Instant::now())
+    }
+
+    /// How far behind the tips of its shards the job reads, at most; the largest of all shards that are being read.
+    ///
+    /// Nothing while one of them has had no reply yet, or none is read.
+    pub fn lag(&self) -> Option<Duration> {
+        self.status().lag()
     }
 
     /// Takes a checkpoint now, or right after the one under way; before a run, as soon as it begins. Does not wait for it.
@@ -74,9 +101,11 @@ impl Drop for Run {
     fn drop(&mut self) {
         // A run that was fenced leaves alone what its successor was asked for.
         self.control.send_if_modified(|control| {
+            control.running -= 1;
             let is_latest = control.runs == self.number;
             if is_latest {
-                *control = Control { runs: control.runs, ..Control::default() };
+                let Control { runs, running, .. } = *control;
+                *control = Control { runs, running, ..Control::default() };
             }
             is_latest
         });

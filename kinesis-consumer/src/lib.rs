@@ -73,7 +73,7 @@
 //! [`KinesisConsumer`] and its [builder](ConsumerBuilder); what a user implements: [`Schema`], [`Processor`] (or a closure, [`Stateless`]), [`Sink`];
 //! where checkpoints go: [`CheckpointStore`], of which [`FileStore`] and [`MemoryStore`] are here. The bytes of a
 //! checkpoint are described in `docs/state-format.md`. Who would rather ask for batches, and keep [`Positions`] next to the
-//! results, has a [`PullConsumer`]; [`delivery`] compares the ways.
+//! results, has a [`PullConsumer`]; [`delivery`] compares the ways. A health check asks [`ConsumerHandle::status`].
 //!
 //! Feature `json` (on): the schema `Json`, by serde. Feature `mutants` (off): deliberate faults, for tests that must find them.
 
@@ -98,6 +98,7 @@ mod schema;
 mod service_clock;
 mod sink;
 mod state;
+mod status;
 mod store;
 
 #[doc = include_str!("../docs/delivery.md")]
@@ -126,4 +127,5 @@ pub use schema::{
 pub use schema::{Json, JsonError, JsonErrorKind};
 pub use sink::{FileSink, ForwardSink, NoSink, Sink};
 pub use state::{Checkpoint, DecodeCheckpointError, ShardState, StreamState};
+pub use status::{CheckpointStatus, JobStatus, ShardStatus};
 pub use store::{CheckpointStore, FileStore, Incarnation, MemoryStore, OpenedJob, StoreError};

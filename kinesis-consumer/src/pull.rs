@@ -74,8 +74,9 @@ impl<S: Schema> PullConsumer<S> {
         let coordinator = Coordinator::start(Arc::clone(&job), sink, hire).await?;
         let coordinator_inbox = outbox.expect("invariant: start calls hire before it returns");
         let outcome = Arc::new(Outcome::new());
-        let ended = Arc::clone(&outcome);
+        let (ended, run) = (Arc::clone(&outcome), self.handle.begin_run());
         let task = runtime.spawn(async move {
+            let _run = run;
             ended.settle(coordinator.run().await);
             // Only now: a subtask whose commands end asks for the outcome.
             drop(commands);

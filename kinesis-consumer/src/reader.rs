@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::control::Control;
 use crate::events::Listener;
 use crate::pacing::PacingLimits;
+use crate::status::StatusBoard;
 
 mod expand;
 mod memory;
@@ -79,5 +80,6 @@ pub(crate) struct ReaderShared<S> {
     pub(crate) memory: MemoryBudget,
     pub(crate) retentions: Retentions,
     pub(crate) control: watch::Receiver<Control>,
+    pub(crate) board: Arc<StatusBoard>,
     pub(crate) listener: Listener,
 }

@@ -279,6 +279,7 @@ impl<S: Schema> Coordinator<S> {
 
     fn checkpointed(&mut self, epoch: Epoch) -> Result<Option<Epoch>, ConsumerError> {
         self.tell(&ConsumerEvent::CheckpointCompleted { epoch });
+        self.job.readers.board.checkpointed(epoch, Instant::now());
         Ok(self.barriers.completed().then_some(epoch))
     }
 

@@ -19,6 +19,9 @@ use crate::state::{Checkpoint, DecodeCheckpointError, ShardState, StreamState};
 /// was another one, and any set of what was kept is safe to [merge](Self::merge): each shard goes on from the furthest
 /// position that was kept of it.
 ///
+/// A shard that the job read to its end stays in them until the job is built anew from positions that have that end: until
+/// then another subtask's may not have it yet.
+///
 /// Unlike in a checkpoint of the consumer's own, a child may stand further than a parent that is not finished: its
 /// subtask kept positions and the parent's did not. The child then waits for the parent.
 #[derive(Clone, Debug, PartialEq)]

@@ -23,6 +23,7 @@ use crate::position::ShardPosition;
 use crate::record::StreamShard;
 use crate::schema::Schema;
 use crate::service_clock::ServiceClock;
+use crate::status::ShardPlace;
 
 mod retention;
 
@@ -39,6 +40,11 @@ const RECORD_OVERHEAD_BYTES: usize = size_of::<SdkRecord>() + 128;
 /// What a record takes of the service's limits: data and partition key.
 fn record_bytes(record: &SdkRecord) -> usize {
     record.data.as_ref().len() + record.partition_key.as_ref().map_or(0, String::len)
+}
+
+/// How far behind the tip of the shard a reply is.
+fn behind_latest(reply: &GetRecordsOutput) -> Option<Duration> {
+    reply.millis_behind_latest.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis)
 }
 
 fn is_about_a_missing_shard(error: &ConsumerError) -> bool {
@@ -93,6 +99,7 @@ pub(crate) struct PollingReader<S: Schema> {
     told_tip: Option<Instant>,
     /// Nothing more of the shard is wanted: what is left of it is lost.
     abandoned: Arc<AtomicBool>,
+    place: ShardPlace,
     /// The service's clock at the tip that was told last, or when the job began.
     tip_clock: ServiceClock,
     out: mpsc::Sender<FromReader<S::Item>>,
@@ -121,6 +128,7 @@ impl<S: Schema> PollingReader<S> {
             throttles: 0,
             told_tip: None,
             abandoned,
+            place: shared.board.place(&start.id, Instant::now()),
             tip_clock: start.clock,
             shared,
             out,
@@ -161,6 +169,7 @@ impl<S: Schema> PollingReader<S> {
             Fetched::Later => return Ok(Next::Poll),
             Fetched::Stopped => return Ok(Next::Stopped),
         };
+        self.place.replied(behind_latest(&reply), Instant::now());
         let bytes = reply.records.iter().map(record_bytes).sum();
         self.shared.memory.shrink(&mut memory, bytes + reply.records.len() * RECORD_OVERHEAD_BYTES);
         let dated = served_at.unwrap_or_else(|| self.shared.clock.now());
@@ -173,7 +182,8 @@ impl<S: Schema> PollingReader<S> {
         self.iterator.clone_from(&reply.next_shard_iterator);
         let at_tip = reply.records.is_empty() && reply.millis_behind_latest == Some(0);
         let before = self.position.last();
-        let (user_records, alive) = self.deliver(reply.records, reply.millis_behind_latest, memory).await?;
+        let behind_latest = behind_latest(&reply);
+        let (user_records, alive) = self.deliver(reply.records, behind_latest, memory).await?;
         self.pacer.on_reply(called, Instant::now(), bytes, user_records);
         if at_tip {
             self.retention.at_tip(dated);
@@ -352,12 +362,10 @@ impl<S: Schema> PollingReader<S> {
     async fn deliver(
         &mut self,
         records: Vec<SdkRecord>,
-        millis_behind_latest: Option<i64>,
+        behind_latest: Option<Duration>,
         memory: OwnedSemaphorePermit,
     ) -> Result<(usize, bool), ConsumerError> {
         let memory = Arc::new(memory);
-        let behind_latest =
-            millis_behind_latest.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
         let mut user_records = 0;
         self.last_arrival = records.last().and_then(arrival).or(self.last_arrival);
         self.retention.read(records.iter().filter_map(arrival).max());

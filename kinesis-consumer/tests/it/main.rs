@@ -9,5 +9,6 @@ mod positions;
 mod reading;
 mod requests;
 mod retention;
+mod status;
 mod streams;
 mod support;
