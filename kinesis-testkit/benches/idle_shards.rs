@@ -39,7 +39,7 @@ struct Arguments {
     #[command(subcommand)]
     role: Option<Role>,
     /// How many shards are many.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = if cfg!(debug_assertions) { 300 } else { 10_000 })]
     shards: u32,
     /// How many shards are few.
     #[arg(long, default_value_t = 30)]
