@@ -194,7 +194,8 @@ impl FakeKinesisBuilder {
     /// tags, policies, shards and consumers, and every record. What is not: subscriptions, the journal, faults, and what
     /// was used up of rates. Calls wait for the disk together, so that many at once cost little more than one; a
     /// subscription may push a record a moment before it is on disk. Of [`stream`](Self::stream) those are made that are
-    /// not there. One process at a time can use a directory. What is written has a version: a later one may refuse it.
+    /// not there. One process at a time can use a directory. What is written
+    /// has a version: a later one may refuse it. Where the disk refuses to take more, no call succeeds any more.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.directory = Some(path.into());
         self

@@ -1,5 +1,6 @@
 //! The server that everything is put to.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,6 +39,7 @@ pub(crate) type Answer = (u16, Option<String>);
 /// A server with a stream, and one connection to it.
 pub(crate) struct Service {
     pub(crate) fake: FakeKinesis,
+    address: SocketAddr,
     sender: SendRequest<Full<Bytes>>,
 }
 
@@ -45,11 +47,9 @@ impl Service {
     pub(crate) async fn start() -> Self {
         let fake = FakeKinesis::builder().journal(false).stream("orders", 2).build();
         let server = Server::bind(&fake, "127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        let address = server.local_addr();
         tokio::spawn(server.run(std::future::pending()));
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        Self { fake, sender }
+        Self { fake, address, sender: connect(address).await }
     }
 
     /// Sends a body; an error where the answer is none of the service's.
@@ -82,7 +82,7 @@ impl Service {
         let (parts, body, is_stream) = answer.map_err(|error| format!("the connection broke: {error}"))?;
         if is_stream {
             // The rest of it would stand in the way of the next call.
-            *self = Self { sender: Self::start().await.sender, fake: self.fake.clone() };
+            self.sender = connect(self.address).await;
             return Ok((200, None));
         }
         let status = parts.status.as_u16();
@@ -97,6 +97,13 @@ impl Service {
         }
         Ok((status, code))
     }
+}
+
+async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
 }
 
 /// The error's code; an error where the body is not in the format.
