@@ -15,6 +15,7 @@ use crate::control::ConsumerHandle;
 use crate::engine::Job;
 use crate::error::BuildError;
 use crate::events::{ConsumerEvent, Listener};
+use crate::fan_out::FanOut;
 use crate::mutants::Mutant;
 use crate::pacing::PacingLimits;
 use crate::pull::{KeptByUser, Positions, PullConsumer};
@@ -247,6 +248,8 @@ impl<S: Schema> ConsumerBuilder<S> {
         let client = self.required_client()?;
         let streams = self.stream_names()?;
         self.check()?;
+        self.config.check_streams(&streams)?;
+        let is_fan_out = self.config.record_publisher() == RecordPublisher::EnhancedFanOut;
         let handle = ConsumerHandle::new();
         let readers = Arc::new(ReaderShared {
             client,
@@ -256,6 +259,7 @@ impl<S: Schema> ConsumerBuilder<S> {
             randomness: self.randomness,
             memory: MemoryBudget::new(self.memory_bytes, DEFAULT_IN_FLIGHT),
             retentions: Retentions::new(&streams, self.config.describe_stream_retry()),
+            fan_out: is_fan_out.then(|| FanOut::new(self.config.fan_out().clone())),
             control: handle.watch(),
             board: handle.board(),
             listener: self.listener,
@@ -298,9 +302,6 @@ impl<S: Schema> ConsumerBuilder<S> {
         if self.job.parse::<StreamName>().is_err() || self.job.starts_with('.') {
             let allowed = "1 to 128 of the characters A-Z a-z 0-9 _ . -, not a dot first";
             return Err(invalid("the job's name", &self.job, allowed));
-        }
-        if self.config.record_publisher() != RecordPublisher::Polling {
-            return Err(invalid("the record publisher", "EFO", "POLLING; there is no enhanced fan-out yet"));
         }
         if self.parallelism == 0 {
             return Err(invalid("the parallelism", "0", "1 or more"));

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::SystemTime;
 
-use kinesis_core::{ParticipantError, RecordPosition, RequestError, StreamArn, StreamName};
+use kinesis_core::{ConfigErrors, ParticipantError, RecordPosition, RequestError, StreamArn, StreamName};
 use thiserror::Error;
 
 use crate::pull::DifferentJobsError;
@@ -172,6 +172,9 @@ pub enum BuildError {
         /// What it does not go with.
         with: &'static str,
     },
+    /// The config does not fit the streams: with the registration `NONE` each needs its consumer's ARN.
+    #[error("the configuration does not fit the streams")]
+    Config(#[from] ConfigErrors),
     /// Positions of different jobs were given.
     #[error("the positions cannot be taken up together")]
     Positions(#[from] DifferentJobsError),

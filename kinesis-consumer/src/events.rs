@@ -33,6 +33,12 @@ pub enum ConsumerEvent {
         /// The checkpoint.
         epoch: Epoch,
     },
+    /// Another subscription of the same fan-out consumer took a shard over; a checkpoint tells whether it is that of a
+    /// successor of this job, else two jobs read with one consumer, and hinder each other.
+    TakenOver {
+        /// The shard.
+        shard: StreamShard,
+    },
     /// An aggregate, or members of one, were dropped because of their hash keys.
     MembersDropped {
         /// The shard.

@@ -85,6 +85,7 @@ mod control;
 mod engine;
 mod error;
 mod events;
+mod fan_out;
 mod files;
 mod lineage;
 mod mutants;

@@ -8,15 +8,20 @@ use tokio::sync::watch;
 
 use crate::control::Control;
 use crate::events::Listener;
+use crate::fan_out::FanOut;
 use crate::pacing::PacingLimits;
 use crate::status::StatusBoard;
 
 mod expand;
+mod fan_out;
 mod memory;
+mod outlet;
 mod patience;
 mod polling;
+mod retention_watch;
 mod retentions;
 
+pub(crate) use fan_out::FanOutReader;
 pub(crate) use memory::{MemoryBudget, Reservation};
 pub(crate) use polling::PollingReader;
 pub(crate) use retentions::{KnownRetention, Retentions};
@@ -79,6 +84,8 @@ pub(crate) struct ReaderShared<S> {
     pub(crate) randomness: Randomness,
     pub(crate) memory: MemoryBudget,
     pub(crate) retentions: Retentions,
+    /// Nothing where shards are polled.
+    pub(crate) fan_out: Option<FanOut>,
     pub(crate) control: watch::Receiver<Control>,
     pub(crate) board: Arc<StatusBoard>,
     pub(crate) listener: Listener,

@@ -4,10 +4,14 @@ mod calls;
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
 mod connect;
 mod error;
+mod fan_out;
 mod retry;
 mod served_at;
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+mod subscription_connections;
 mod transmission;
 
 pub use calls::{ClientOptions, GetRecordsReply, IteratorStart, KinesisClient, ListShardsScope, StreamSummary};
 pub use error::{RequestError, RequestErrorKind};
+pub use fan_out::{FanOutConsumer, FanOutConsumerStatus, ShardSubscription};
 pub use retry::{Backoff, RetryPolicy, retry};

@@ -42,8 +42,8 @@ pub mod configuration {}
 pub use checkpoint::{CheckpointParticipant, CommitHandle, Epoch, ParticipantError};
 #[cfg(feature = "sdk")]
 pub use client::{
-    Backoff, ClientOptions, GetRecordsReply, IteratorStart, KinesisClient, ListShardsScope, RequestError,
-    RequestErrorKind, RetryPolicy, StreamSummary, retry,
+    Backoff, ClientOptions, FanOutConsumer, FanOutConsumerStatus, GetRecordsReply, IteratorStart, KinesisClient,
+    ListShardsScope, RequestError, RequestErrorKind, RetryPolicy, ShardSubscription, StreamSummary, retry,
 };
 #[cfg(feature = "sdk")]
 pub use config::{

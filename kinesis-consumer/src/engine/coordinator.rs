@@ -194,6 +194,10 @@ impl<S: Schema> Coordinator<S> {
         self.questions.shutdown().await;
         self.checkpoint.shutdown().await;
         self.tasks.shutdown().await;
+        if let (Ok(_), Some(fan_out)) = (&result, &self.job.readers.fan_out) {
+            let mut random = self.job.readers.randomness.stream("deregistration");
+            fan_out.release(&self.job.readers.client, &mut random).await;
+        }
         result
     }
 
@@ -254,6 +258,11 @@ impl<S: Schema> Coordinator<S> {
                 if self.control.borrow().drain.is_some_and(|since| asked_at >= since) {
                     self.no_longer_awaited(&shard);
                 }
+            }
+            ToCoordinator::TakenOver { shard } => {
+                self.tell(&ConsumerEvent::TakenOver { shard });
+                // If that was a successor of this job, the store says so, before the reader subscribes again.
+                self.request_checkpoint();
             }
             ToCoordinator::Vanished { shard, error } => {
                 self.vanished.insert(shard, (Instant::now(), error));

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use super::messages::{FromReader, StartShard, ToSubtask};
-use crate::reader::{PollingReader, ReaderShared};
+use crate::reader::{FanOutReader, PollingReader, ReaderShared};
 use crate::record::StreamShard;
 use crate::schema::{Decoded, Judged, Schema};
 
@@ -66,8 +66,17 @@ impl<S: Schema> Intake<S> {
     pub(crate) fn read(&mut self, start: &StartShard) {
         let abandoned = Arc::new(AtomicBool::new(false));
         self.abandoned.insert(start.id.clone(), Arc::clone(&abandoned));
-        let reader = PollingReader::new(Arc::clone(&self.shared), start, abandoned, self.batches_in.clone());
-        self.readers.spawn_on(reader.run(), &self.runtime);
+        let (shared, out) = (Arc::clone(&self.shared), self.batches_in.clone());
+        match &self.shared.fan_out {
+            Some(fan_out) => {
+                let reader = FanOutReader::new(shared, fan_out, start, abandoned, out);
+                self.readers.spawn_on(reader.run(), &self.runtime);
+            }
+            None => {
+                let reader = PollingReader::new(shared, start, abandoned, out);
+                self.readers.spawn_on(reader.run(), &self.runtime);
+            }
+        }
     }
 
     /// Commands first, so that a barrier passes what waits in the queue.

@@ -29,6 +29,10 @@ pub(crate) enum FromReader<T> {
     Ended {
         shard: StreamShard,
     },
+    /// Another subscription of the same consumer took the shard over.
+    TakenOver {
+        shard: StreamShard,
+    },
     /// The service says that there is no such shard; whether that is so, a listing tells.
     Vanished {
         shard: StreamShard,
@@ -78,6 +82,7 @@ pub(crate) enum ToCoordinator {
     Acknowledged { subtask: usize, epoch: Epoch, shards: Vec<(StreamShard, ShardProgress)> },
     Ended { shard: StreamShard, progress: ShardProgress },
     AtTip { shard: StreamShard, asked_at: Instant },
+    TakenOver { shard: StreamShard },
     Vanished { shard: StreamShard, error: ConsumerError },
     Failed(ConsumerError),
 }

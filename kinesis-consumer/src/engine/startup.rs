@@ -37,6 +37,10 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
     let mut listings = BTreeMap::new();
     for name in &job.streams {
         let summary = describe(job, name, &mut random).await.map_err(ConsumerError::Request)?;
+        if let Some(fan_out) = &job.readers.fan_out {
+            let registering = fan_out.register(&job.readers.client, name, &summary.arn, &mut random);
+            registering.await.map_err(ConsumerError::Request)?;
+        }
         let saved = latest.and_then(|checkpoint| checkpoint.streams.iter().find(|stream| &stream.name == name));
         let now = summary.served_at.unwrap_or_else(|| job.readers.clock.now());
         let clock = ServiceClock { served_at: now, at: Instant::now() };

@@ -123,6 +123,10 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
                 Ok(())
             }
             FromReader::Ended { shard } => self.end(shard).await,
+            FromReader::TakenOver { shard } => {
+                self.tell(ToCoordinator::TakenOver { shard });
+                Ok(())
+            }
             FromReader::Vanished { shard, error } => {
                 self.tell(ToCoordinator::Vanished { shard, error });
                 Ok(())

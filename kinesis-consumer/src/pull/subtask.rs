@@ -211,6 +211,7 @@ impl<S: Schema> Subtask<S> {
                 self.tell(ToCoordinator::AtTip { shard, asked_at });
             }
             FromReader::Ended { shard } => self.end_shard(shard),
+            FromReader::TakenOver { shard } => self.tell(ToCoordinator::TakenOver { shard }),
             FromReader::Vanished { shard, error } => self.tell(ToCoordinator::Vanished { shard, error }),
             FromReader::Failed(error) => return Err(error),
         }

@@ -57,6 +57,16 @@ impl MemoryBudget {
         Some(Reservation { memory, slot })
     }
 
+    /// Waits for room for `bytes` that are here already, or for the whole budget where that is smaller.
+    pub(crate) async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.acquire(&self.permits, self.units(bytes)).await
+    }
+
+    /// Whether a permit is as large as `bytes` need.
+    pub(crate) fn holds(&self, permit: &OwnedSemaphorePermit, bytes: usize) -> bool {
+        permit.num_permits() >= self.units(bytes) as usize
+    }
+
     async fn acquire(&self, semaphore: &Arc<Semaphore>, permits: u32) -> Option<OwnedSemaphorePermit> {
         // In the order of asking: the semaphore refuses here while others wait.
         if let Ok(permit) = Arc::clone(semaphore).try_acquire_many_owned(permits) {

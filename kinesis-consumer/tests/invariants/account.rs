@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use kinesis_consumer::{Checkpoint, PossibleLoss, StreamShard};
-use kinesis_core::{RecordPosition, SequenceNumber, Shard, ShardId};
+use kinesis_core::{RecordPosition, RecordPublisher, SequenceNumber, Shard, ShardId};
 
 use crate::truth::Item;
 
@@ -75,6 +75,11 @@ impl Step {
 /// The account of a run: what there was, what was done, what came of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
+    pub(crate) publisher: RecordPublisher,
+    /// How many calls read: GetRecords, and SubscribeToShard.
+    pub(crate) reads: [usize; 2],
+    /// How many subscriptions had a fault in their events (F16).
+    pub(crate) struck_subscriptions: usize,
     pub(crate) seed: u64,
     /// Every user record that there was to read from the start on, in the order in which it was stored.
     pub(crate) truth: Vec<Item>,

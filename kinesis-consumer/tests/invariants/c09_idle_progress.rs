@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kinesis_core::{ConsumerConfig, Randomness, StartingPosition};
+use kinesis_core::{ConsumerConfig, FanOutConfig, Randomness, RecordPublisher, StartingPosition};
 use kinesis_testkit::FakeKinesis;
 
 use crate::account::{Account, Step};
@@ -14,15 +14,17 @@ use crate::workload;
 const OLDEST: Duration = Duration::from_secs(2 * 290 + 600 + 60 + 20);
 
 /// Two days with a few records here and there, and a crash.
-async fn play(seed: u64) -> Account {
+async fn play(publisher: RecordPublisher, seed: u64) -> Account {
     let randomness = Randomness::from_seed(seed);
     let mut random = randomness.stream("idle");
     let fake = FakeKinesis::builder().stream(STREAM, 3).seed(seed).virtual_time().build();
-    let mut world = World::new(fake.clone());
+    let mut world = World::read_by(publisher, fake.clone());
     let config = ConsumerConfig::builder()
         .starting_position(StartingPosition::TrimHorizon)
         .get_records_interval(Duration::from_secs(290))
         .discovery_interval(Duration::from_secs(3600))
+        .record_publisher(publisher)
+        .fan_out(FanOutConfig::named("idle"))
         .build()
         .unwrap();
     for day in 0..2 {
@@ -57,16 +59,16 @@ fn check(account: &Account) -> Result<(), String> {
 
 #[test]
 fn c9_idle_shards_do_not_age() {
-    for seed in 0..3 {
-        let account = in_paused_time(seed, play(seed));
-        assert!(account.checkpoints().count() > 200, "seed {seed}");
-        check(&account).unwrap_or_else(|problem| panic!("C9: seed {seed}: {problem}"));
+    for (publisher, seed) in (0..6).map(|run| ([RecordPublisher::Polling, RecordPublisher::EnhancedFanOut][run % 2], run as u64 / 2)) {
+        let account = in_paused_time(seed, play(publisher, seed));
+        assert!(account.checkpoints().count() > 200, "{publisher:?}, seed {seed}");
+        check(&account).unwrap_or_else(|problem| panic!("C9: {publisher:?}, seed {seed}: {problem}"));
     }
 }
 
 #[test]
 fn c9_sees_a_position_that_stands_still() {
-    let mut account = in_paused_time(0, play(0));
+    let mut account = in_paused_time(0, play(RecordPublisher::Polling, 0));
     let first = account.checkpoints().nth(6).unwrap().streams.clone();
     account.steps.iter_mut().for_each(|step| {
         if let Step::Saved { checkpoint, .. } = step {

@@ -1,6 +1,7 @@
 //! The checks against jobs that misbehave on purpose: each known bug is found within a few seeds.
 
 use kinesis_consumer::Mutant;
+use kinesis_core::RecordPublisher;
 
 use crate::account::Account;
 use crate::run::play_with;
@@ -13,7 +14,7 @@ const WITHIN: u64 = 60;
 /// The first seed whose run the check rejects.
 fn found(mutant: Mutant, check: impl Fn(&Account) -> Result<(), String>) -> u64 {
     let rejected = |seed: &u64| {
-        let account = in_paused_time(*seed, play_with(*seed, move |builder| builder.mutant(mutant)));
+        let account = in_paused_time(*seed, play_with(RecordPublisher::Polling, *seed, move |builder| builder.mutant(mutant)));
         check(&account).is_err()
     };
     let seed = (0..WITHIN).find(rejected);

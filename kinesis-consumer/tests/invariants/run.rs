@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use kinesis_consumer::{ConsumerBuilder, ConsumerError, ConsumerEvent, KinesisConsumer, MemoryStore, RawRecords};
 use kinesis_core::{
-    Backoff, ConsumerConfig, Epoch, RandomStream, Randomness, RetryPolicy, Shard, ShardId, StartingPosition,
+    Backoff, ConsumerConfig, Epoch, FanOutConfig, RandomStream, Randomness, RecordPublisher, RetryPolicy, Shard, ShardId, StartingPosition,
 };
 use kinesis_testkit::testing::{ReshardEvery, ReshardSchedule};
-use kinesis_testkit::{FakeKinesis, FaultClass, FaultPlan, PlanShape};
+use kinesis_testkit::{FakeKinesis, FaultClass, FaultPlan, Journal, JournalCall, PlanShape};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -29,7 +29,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(60);
 const LATEST_DELIVERY: Duration = Duration::from_secs(62);
 
 /// The classes that a reader meets; F10 and F15 take data away and are tested by themselves.
-const CLASSES: [FaultClass; 14] = [
+const CLASSES: [FaultClass; 15] = [
     FaultClass::F1,
     FaultClass::F2,
     FaultClass::F3,
@@ -42,6 +42,7 @@ const CLASSES: [FaultClass; 14] = [
     FaultClass::F11,
     FaultClass::F12,
     FaultClass::F14,
+    FaultClass::F16,
     FaultClass::F18,
     FaultClass::F21,
 ];
@@ -53,6 +54,7 @@ pub(crate) struct World {
     store: MemoryStore,
     disk: Arc<Mutex<Disk>>,
     runs: u64,
+    pub(crate) publisher: RecordPublisher,
     /// How much slower the first subtask is than the others: barriers then lie apart, and shards end in between.
     pub(crate) uneven: u32,
     /// Every shard that was ever listed; the fake forgets those that retention took.
@@ -81,8 +83,13 @@ impl Running {
 
 impl World {
     pub(crate) fn new(fake: FakeKinesis) -> Self {
+        Self::read_by(RecordPublisher::Polling, fake)
+    }
+
+    pub(crate) fn read_by(publisher: RecordPublisher, fake: FakeKinesis) -> Self {
         Self {
             fake,
+            publisher,
             log: Log::default(),
             store: MemoryStore::new(),
             disk: Arc::default(),
@@ -104,7 +111,9 @@ impl World {
             .get_records_limit(50)
             .discovery_interval(Duration::from_secs(3))
             .list_shards_retry(policy)
-            .describe_stream_retry(policy);
+            .describe_stream_retry(policy)
+            .record_publisher(self.publisher)
+            .fan_out(fan_out(policy));
         KinesisConsumer::builder()
             .sdk_client(self.fake.client())
             .clock(self.fake.clock())
@@ -156,6 +165,9 @@ impl World {
         let shards = self.shards.lock().clone();
         let (steps, journal) = (self.log.lock().clone(), self.fake.journal());
         let mut account = Account {
+            publisher: self.publisher,
+            reads: ["GetRecords", "SubscribeToShard"].map(|name| calls_of(&journal, name).count()),
+            struck_subscriptions: calls_of(&journal, "SubscribeToShard").filter(|call| is_of_events(call)).count(),
             seed,
             truth: truth::items(&journal, &shards),
             arrivals: journal.records.iter().map(|record| (record.sequence_number(), record.arrived_at())).collect(),
@@ -169,6 +181,26 @@ impl World {
         }
         account
     }
+}
+
+fn calls_of<'a>(journal: &'a Journal, name: &'a str) -> impl Iterator<Item = &'a JournalCall> {
+    journal.calls.iter().filter(move |call| call.operation.as_str() == name)
+}
+
+fn is_of_events(call: &JournalCall) -> bool {
+    call.fault.as_ref().is_some_and(|mark| ["at_event", "at_age"].contains(&mark.kind()))
+}
+
+/// Fan-out with short waits; an event comes every five seconds at the least.
+fn fan_out(policy: RetryPolicy) -> FanOutConfig {
+    let mut fan_out = FanOutConfig::named("invariants");
+    fan_out.describe_consumer_retry = policy;
+    fan_out.register_retry = policy;
+    fan_out.deregister_retry = policy;
+    fan_out.subscribe_retry = policy;
+    fan_out.subscribe_timeout = Duration::from_secs(5);
+    fan_out.read_timeout = Duration::from_secs(7);
+    fan_out
 }
 
 /// T0 where the job began at one, by checkpoint 0.
@@ -187,12 +219,13 @@ fn step_of(run: u64, event: &ConsumerEvent, at: SystemTime) -> Option<Step> {
 }
 
 /// Plays a seed.
-pub(crate) async fn play(seed: u64) -> Account {
-    play_with(seed, |builder| builder).await
+pub(crate) async fn play(publisher: RecordPublisher, seed: u64) -> Account {
+    play_with(publisher, seed, |builder| builder).await
 }
 
 /// Plays a seed with consumers that are built otherwise.
 pub(crate) async fn play_with(
+    publisher: RecordPublisher,
     seed: u64,
     adapt: impl Fn(ConsumerBuilder<RawRecords>) -> ConsumerBuilder<RawRecords>,
 ) -> Account {
@@ -201,7 +234,7 @@ pub(crate) async fn play_with(
     let shards = 1 + random.below(4) as u32;
     let latency = Duration::from_millis(random.below(40));
     let fake = FakeKinesis::builder().stream(STREAM, shards).latency(latency).seed(seed).virtual_time().build();
-    let mut world = World::new(fake.clone());
+    let mut world = World::read_by(publisher, fake.clone());
     let from_latest = random.below(4) == 0;
     let start = if from_latest { StartingPosition::Latest } else { StartingPosition::TrimHorizon };
     workload::put(&fake, randomness.stream("before"), 8, Duration::from_secs(2)).await;
@@ -209,6 +242,13 @@ pub(crate) async fn play_with(
     let shape = PlanShape::new(60, SPAN, vec![STREAM.parse().unwrap()]);
     let classes: Vec<FaultClass> = CLASSES.into_iter().filter(|_| random.below(3) == 0).collect();
     fake.inject_plan(&FaultPlan::generate(seed, &classes, &shape));
+    if publisher == RecordPublisher::EnhancedFanOut && random.below(2) == 0 {
+        // Subscriptions are few, so that more is aimed at them.
+        let aimed = PlanShape::new(12, SPAN, vec![STREAM.parse().unwrap()]);
+        for part in 0..4 {
+            fake.inject_plan(&FaultPlan::generate(seed * 4 + part, &[FaultClass::F16], &aimed));
+        }
+    }
     let mut schedule = ReshardSchedule::random(seed, random.below(5) as usize).max_open_shards(5);
     let resharding = ReshardEvery::Interval(Duration::from_millis(2000 + random.below(6000)));
     let putting = {

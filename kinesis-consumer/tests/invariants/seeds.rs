@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kinesis_consumer::Checkpoint;
+use kinesis_core::RecordPublisher;
 
 use crate::account::{Account, Step};
 use crate::run::play;
@@ -12,18 +13,21 @@ const SEEDS: u64 = 204;
 const PARTS: usize = 12;
 const SHOWN_STEPS: usize = 60;
 
+/// Every seed is read in both ways.
+const PUBLISHERS: [RecordPublisher; 2] = [RecordPublisher::Polling, RecordPublisher::EnhancedFanOut];
+
 static PLAYED: [OnceLock<Vec<Account>>; PARTS] = [const { OnceLock::new() }; PARTS];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 fn part(index: usize) -> &'static [Account] {
     PLAYED[index].get_or_init(|| {
         let seeds = (0..SEEDS).filter(|seed| *seed as usize % PARTS == index);
-        seeds.map(played).collect()
+        seeds.flat_map(|seed| PUBLISHERS.map(|publisher| played(publisher, seed))).collect()
     })
 }
 
-fn played(seed: u64) -> Account {
-    in_paused_time(seed, play(seed))
+fn played(publisher: RecordPublisher, seed: u64) -> Account {
+    in_paused_time(seed, play(publisher, seed))
 }
 
 /// Plays a seed in a runtime of its own, whose time is paused.
@@ -48,8 +52,9 @@ pub(crate) fn check_all(invariant: &str, check: impl Fn(&Account) -> Result<(), 
     }
     failed.sort_by_key(|(account, _)| account.seed);
     if let Some((account, problem)) = failed.first() {
-        let seeds: Vec<u64> = failed.iter().map(|(account, _)| account.seed).collect();
-        panic!("{invariant}: seed {} of {seeds:?}: {problem}\n{}", account.seed, story(account));
+        let seeds: Vec<_> = failed.iter().map(|(account, _)| (account.publisher, account.seed)).collect();
+        let Account { publisher, seed, .. } = account;
+        panic!("{invariant}: {publisher:?}, seed {seed} of {seeds:?}: {problem}\n{}", story(account));
     }
 }
 

@@ -16,10 +16,13 @@ use aws_sdk_kinesis::types::{
     PutRecordsRequestEntry, RecordDistributionStrategy, Shard as SdkShard, ShardFilter, ShardFilterType,
     ShardIteratorType, StreamDescriptionSummary, StreamStatus,
 };
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::http::Response;
 
 use crate::client::error::{RequestError, RequestErrorKind};
 use crate::client::served_at::ServedAt;
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+use crate::client::subscription_connections::SubscriptionConnections;
 use crate::client::transmission::{PREPARATION_LIMIT, Transmission};
 use crate::stream::{HashKeyRange, SequenceNumber, Shard, ShardId, StreamArn, StreamName};
 
@@ -126,12 +129,38 @@ pub struct GetRecordsReply {
 pub struct KinesisClient {
     sdk: Client,
     options: ClientOptions,
+    /// Those of the SDK client where there are none of our own.
+    subscription_connections: Option<SharedHttpClient>,
 }
 
 impl KinesisClient {
     /// Wraps an SDK client, which keeps its endpoint, credentials and HTTP client.
+    ///
+    /// Subscriptions to shards go over that HTTP client too: see
+    /// [`with_subscription_connections`](Self::with_subscription_connections) for more than a few of them.
     pub const fn new(sdk: Client, options: ClientOptions) -> Self {
-        Self { sdk, options }
+        Self { sdk, options, subscription_connections: None }
+    }
+
+    /// Reads subscriptions over connections of this crate's own, as [`connect`](Self::connect) does.
+    ///
+    /// The HTTP client of the SDK has one connection of HTTP/2, with room for three subscriptions whose events nobody takes
+    /// for the moment; they then stop everything else. Those of this crate carry 64 subscriptions each, speak HTTP/2 alone,
+    /// have a window for each subscription, and probe their other end every ten seconds.
+    /// They trust the operating system's certificates.
+    #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+    pub fn with_subscription_connections(mut self, connect_timeout: Duration) -> Self {
+        let connections = SubscriptionConnections::new(connect_timeout);
+        self.subscription_connections = Some(SharedHttpClient::new(connections));
+        self
+    }
+
+    pub(super) fn subscription_connections(&self) -> Option<SharedHttpClient> {
+        self.subscription_connections.clone()
+    }
+
+    pub(super) const fn control_timeout(&self) -> Duration {
+        self.options.control_timeout
     }
 
     /// The SDK client, for calls that are not here; its own retry settings apply to them.
@@ -314,7 +343,7 @@ impl KinesisClient {
 }
 
 /// Makes one attempt of a call, within its limits, and says what went wrong.
-async fn attempt<T, E, F>(
+pub(super) async fn attempt<T, E, F>(
     operation: &'static str,
     target: &str,
     limit: Duration,
@@ -332,7 +361,7 @@ where
 }
 
 /// What every call overrides, also on a client that was handed in.
-fn overrides(limit: Duration) -> ConfigBuilder {
+pub(super) fn overrides(limit: Duration) -> ConfigBuilder {
     // The SDK's limits count the wait for credentials too; those of `Transmission` end a call before. They cannot be
     // disabled: a config without any limit would take that of connecting away.
     let never = limit.saturating_add(PREPARATION_LIMIT + Duration::from_secs(1));
@@ -340,11 +369,11 @@ fn overrides(limit: Duration) -> ConfigBuilder {
     aws_sdk_kinesis::config::Config::builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts)
 }
 
-fn shard_target(stream: &StreamName, shard: &ShardId) -> String {
+pub(super) fn shard_target(stream: &StreamName, shard: &ShardId) -> String {
     format!("{stream}/{shard}")
 }
 
-fn invalid_response(operation: &'static str, target: &str, what: &str) -> RequestError {
+pub(super) fn invalid_response(operation: &'static str, target: &str, what: &str) -> RequestError {
     RequestError::new(operation, target, RequestErrorKind::InvalidResponse, None, what)
 }
 

@@ -38,7 +38,8 @@ impl KinesisClient {
         if let Some(endpoint) = config.endpoint() {
             sdk = sdk.endpoint_url(endpoint);
         }
-        Self::new(Client::from_conf(sdk.build()), config.client_options())
+        let client = Self::new(Client::from_conf(sdk.build()), config.client_options());
+        client.with_subscription_connections(config.connect_timeout())
     }
 }
 

@@ -37,7 +37,7 @@ pub const DEFAULT_STREAM_TIMESTAMP_DATE_FORMAT: &str = "yyyy-MM-dd'T'HH:mm:ss.SS
 
 /// How records are read: `POLLING`, or `EFO` for enhanced fan-out.
 ///
-/// Default `POLLING`. `EFO` is judged and carried; a consumer refuses it until it has fan-out.
+/// Default `POLLING`.
 pub const RECORD_PUBLISHER_TYPE: &str = "flink.stream.recordpublisher";
 
 /// The default of [`RECORD_PUBLISHER_TYPE`].
@@ -46,13 +46,13 @@ pub const DEFAULT_RECORD_PUBLISHER_TYPE: &str = "POLLING";
 /// The name of the enhanced fan-out consumer.
 ///
 /// No default; needed for `EFO` unless the registration is `NONE`.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const EFO_CONSUMER_NAME: &str = "flink.stream.efo.consumername";
 
 /// When the fan-out consumer is registered: `LAZY`, `EAGER` or `NONE`.
 ///
 /// `LAZY` (default) and `EAGER` register [`EFO_CONSUMER_NAME`]; `NONE` needs an ARN for every stream.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const EFO_REGISTRATION_TYPE: &str = "flink.stream.efo.registration";
 
 /// The default of [`EFO_REGISTRATION_TYPE`].
@@ -61,13 +61,13 @@ pub const DEFAULT_EFO_REGISTRATION_TYPE: &str = "LAZY";
 /// The prefix of a registered consumer's ARN; a dot and the stream follow.
 ///
 /// No default; needed for every stream where the registration is `NONE`, more of them do no harm.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const EFO_CONSUMER_ARN_PREFIX: &str = "flink.stream.efo.consumerarn";
 
 /// The most concurrent fan-out subscriptions.
 ///
 /// A whole number from 0; default 10,000.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const EFO_HTTP_CLIENT_MAX_CONCURRENCY: &str = "flink.stream.efo.http-client.max-concurrency";
 
 /// The default of [`EFO_HTTP_CLIENT_MAX_CONCURRENCY`].
@@ -76,7 +76,7 @@ pub const DEFAULT_EFO_HTTP_CLIENT_MAX_CONCURRENCY: u32 = 10_000;
 /// The time limit of a silent fan-out connection.
 ///
 /// Milliseconds from 0; default 360,000.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const EFO_HTTP_CLIENT_READ_TIMEOUT_MILLIS: &str = "flink.stream.efo.http-client.read-timeout";
 
 /// The default of [`EFO_HTTP_CLIENT_READ_TIMEOUT_MILLIS`].
@@ -158,7 +158,7 @@ pub const DEFAULT_LIST_SHARDS_BACKOFF_EXPONENTIAL_CONSTANT: f64 = 1.5;
 /// Retries of describing a fan-out consumer.
 ///
 /// A whole number up to 2,147,483,647, after the first attempt; default 50, 0 tries once.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const DESCRIBE_STREAM_CONSUMER_RETRIES: &str = "flink.stream.describestreamconsumer.maxretries";
 
 /// The default of [`DESCRIBE_STREAM_CONSUMER_RETRIES`].
@@ -167,7 +167,7 @@ pub const DEFAULT_DESCRIBE_STREAM_CONSUMER_RETRIES: u32 = 50;
 /// The first bound of the delay between attempts of describing a fan-out consumer.
 ///
 /// Milliseconds from 0; default 2,000. The delay is uniform below the bound.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const DESCRIBE_STREAM_CONSUMER_BACKOFF_BASE: &str = "flink.stream.describestreamconsumer.backoff.base";
 
 /// The default of [`DESCRIBE_STREAM_CONSUMER_BACKOFF_BASE`].
@@ -176,7 +176,7 @@ pub const DEFAULT_DESCRIBE_STREAM_CONSUMER_BACKOFF_BASE: u64 = 2_000;
 /// The last bound of the delay between attempts of describing a fan-out consumer.
 ///
 /// Milliseconds from 0; default 5,000.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const DESCRIBE_STREAM_CONSUMER_BACKOFF_MAX: &str = "flink.stream.describestreamconsumer.backoff.max";
 
 /// The default of [`DESCRIBE_STREAM_CONSUMER_BACKOFF_MAX`].
@@ -185,7 +185,7 @@ pub const DEFAULT_DESCRIBE_STREAM_CONSUMER_BACKOFF_MAX: u64 = 5_000;
 /// The growth of that bound for describing a fan-out consumer.
 ///
 /// A factor from 0; default 1.5.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const DESCRIBE_STREAM_CONSUMER_BACKOFF_EXPONENTIAL_CONSTANT: &str =
     "flink.stream.describestreamconsumer.backoff.expconst";
 
@@ -195,7 +195,7 @@ pub const DEFAULT_DESCRIBE_STREAM_CONSUMER_BACKOFF_EXPONENTIAL_CONSTANT: f64 = 1
 /// Retries of registering a fan-out consumer.
 ///
 /// A whole number up to 2,147,483,647, after the first attempt; default 10, 0 tries once.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const REGISTER_STREAM_RETRIES: &str = "flink.stream.registerstreamconsumer.maxretries";
 
 /// The default of [`REGISTER_STREAM_RETRIES`].
@@ -204,7 +204,7 @@ pub const DEFAULT_REGISTER_STREAM_RETRIES: u32 = 10;
 /// The time limit of registering a fan-out consumer, in seconds.
 ///
 /// Seconds from 0; default 60.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const REGISTER_STREAM_TIMEOUT_SECONDS: &str = "flink.stream.registerstreamconsumer.timeout";
 
 /// The default of [`REGISTER_STREAM_TIMEOUT_SECONDS`].
@@ -213,7 +213,7 @@ pub const DEFAULT_REGISTER_STREAM_TIMEOUT_SECONDS: u64 = 60;
 /// The first bound of the delay between attempts of registering a fan-out consumer.
 ///
 /// Milliseconds from 0; default 500. The delay is uniform below the bound.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const REGISTER_STREAM_BACKOFF_BASE: &str = "flink.stream.registerstreamconsumer.backoff.base";
 
 /// The default of [`REGISTER_STREAM_BACKOFF_BASE`].
@@ -222,7 +222,7 @@ pub const DEFAULT_REGISTER_STREAM_BACKOFF_BASE: u64 = 500;
 /// The last bound of the delay between attempts of registering a fan-out consumer.
 ///
 /// Milliseconds from 0; default 2,000.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const REGISTER_STREAM_BACKOFF_MAX: &str = "flink.stream.registerstreamconsumer.backoff.max";
 
 /// The default of [`REGISTER_STREAM_BACKOFF_MAX`].
@@ -231,7 +231,7 @@ pub const DEFAULT_REGISTER_STREAM_BACKOFF_MAX: u64 = 2_000;
 /// The growth of that bound for registering a fan-out consumer.
 ///
 /// A factor from 0; default 1.5.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const REGISTER_STREAM_BACKOFF_EXPONENTIAL_CONSTANT: &str = "flink.stream.registerstreamconsumer.backoff.expconst";
 
 /// The default of [`REGISTER_STREAM_BACKOFF_EXPONENTIAL_CONSTANT`].
@@ -240,7 +240,7 @@ pub const DEFAULT_REGISTER_STREAM_BACKOFF_EXPONENTIAL_CONSTANT: f64 = 1.5;
 /// Retries of deregistering a fan-out consumer.
 ///
 /// A whole number up to 2,147,483,647, after the first attempt; default 10, 0 tries once.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const DEREGISTER_STREAM_RETRIES: &str = "flink.stream.deregisterstreamconsumer.maxretries";
 
 /// The default of [`DEREGISTER_STREAM_RETRIES`].
@@ -249,7 +249,7 @@ pub const DEFAULT_DEREGISTER_STREAM_RETRIES: u32 = 10;
 /// The time limit of deregistering a fan-out consumer, in seconds.
 ///
 /// Seconds from 0; default 60.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const DEREGISTER_STREAM_TIMEOUT_SECONDS: &str = "flink.stream.deregisterstreamconsumer.timeout";
 
 /// The default of [`DEREGISTER_STREAM_TIMEOUT_SECONDS`].
@@ -258,7 +258,7 @@ pub const DEFAULT_DEREGISTER_STREAM_TIMEOUT_SECONDS: u64 = 60;
 /// The first bound of the delay between attempts of deregistering a fan-out consumer.
 ///
 /// Milliseconds from 0; default 500. The delay is uniform below the bound.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const DEREGISTER_STREAM_BACKOFF_BASE: &str = "flink.stream.deregisterstreamconsumer.backoff.base";
 
 /// The default of [`DEREGISTER_STREAM_BACKOFF_BASE`].
@@ -267,7 +267,7 @@ pub const DEFAULT_DEREGISTER_STREAM_BACKOFF_BASE: u64 = 500;
 /// The last bound of the delay between attempts of deregistering a fan-out consumer.
 ///
 /// Milliseconds from 0; default 2,000.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const DEREGISTER_STREAM_BACKOFF_MAX: &str = "flink.stream.deregisterstreamconsumer.backoff.max";
 
 /// The default of [`DEREGISTER_STREAM_BACKOFF_MAX`].
@@ -276,7 +276,7 @@ pub const DEFAULT_DEREGISTER_STREAM_BACKOFF_MAX: u64 = 2_000;
 /// The growth of that bound for deregistering a fan-out consumer.
 ///
 /// A factor from 0; default 1.5.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const DEREGISTER_STREAM_BACKOFF_EXPONENTIAL_CONSTANT: &str =
     "flink.stream.deregisterstreamconsumer.backoff.expconst";
 
@@ -286,7 +286,7 @@ pub const DEFAULT_DEREGISTER_STREAM_BACKOFF_EXPONENTIAL_CONSTANT: f64 = 1.5;
 /// Retries of subscribing to a shard.
 ///
 /// A whole number up to 2,147,483,647, after the first attempt; default 10, 0 tries once.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const SUBSCRIBE_TO_SHARD_RETRIES: &str = "flink.shard.subscribetoshard.maxretries";
 
 /// The default of [`SUBSCRIBE_TO_SHARD_RETRIES`].
@@ -295,7 +295,7 @@ pub const DEFAULT_SUBSCRIBE_TO_SHARD_RETRIES: u32 = 10;
 /// The time limit of subscribing to a shard, in seconds.
 ///
 /// Seconds from 0; default 60.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const SUBSCRIBE_TO_SHARD_TIMEOUT_SECONDS: &str = "flink.shard.subscribetoshard.timeout";
 
 /// The default of [`SUBSCRIBE_TO_SHARD_TIMEOUT_SECONDS`].
@@ -304,7 +304,7 @@ pub const DEFAULT_SUBSCRIBE_TO_SHARD_TIMEOUT_SECONDS: u64 = 60;
 /// The first bound of the delay between attempts of subscribing to a shard.
 ///
 /// Milliseconds from 0; default 1,000. The delay is uniform below the bound.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const SUBSCRIBE_TO_SHARD_BACKOFF_BASE: &str = "flink.shard.subscribetoshard.backoff.base";
 
 /// The default of [`SUBSCRIBE_TO_SHARD_BACKOFF_BASE`].
@@ -313,7 +313,7 @@ pub const DEFAULT_SUBSCRIBE_TO_SHARD_BACKOFF_BASE: u64 = 1_000;
 /// The last bound of the delay between attempts of subscribing to a shard.
 ///
 /// Milliseconds from 0; default 2,000.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const SUBSCRIBE_TO_SHARD_BACKOFF_MAX: &str = "flink.shard.subscribetoshard.backoff.max";
 
 /// The default of [`SUBSCRIBE_TO_SHARD_BACKOFF_MAX`].
@@ -322,7 +322,7 @@ pub const DEFAULT_SUBSCRIBE_TO_SHARD_BACKOFF_MAX: u64 = 2_000;
 /// The growth of that bound for subscribing to a shard.
 ///
 /// A factor from 0; default 1.5.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Becomes part of `FanOutConfig`.
 pub const SUBSCRIBE_TO_SHARD_BACKOFF_EXPONENTIAL_CONSTANT: &str = "flink.shard.subscribetoshard.backoff.expconst";
 
 /// The default of [`SUBSCRIBE_TO_SHARD_BACKOFF_EXPONENTIAL_CONSTANT`].

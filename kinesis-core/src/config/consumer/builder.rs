@@ -85,7 +85,7 @@ impl ConsumerConfigBuilder {
         self
     }
 
-    /// Sets how enhanced fan-out would be used; no effect in this version.
+    /// Sets how enhanced fan-out is used; no effect on polling.
     pub fn fan_out(mut self, fan_out: FanOutConfig) -> Self {
         self.config.fan_out = fan_out;
         self

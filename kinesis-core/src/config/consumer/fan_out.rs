@@ -47,10 +47,11 @@ const SUBSCRIBE: RetryKeys = RetryKeys {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FanOutRegistration {
-    /// The consumer itself, when it starts, and deregisters when it stops: `LAZY`, or `JOB_MANAGED` of the newer keys.
+    /// The consumer itself, when it starts; it deregisters when it ends as it was asked to, and not when it fails, since it is
+    /// then started again as a rule: `LAZY`, or `JOB_MANAGED` of the newer keys.
     #[default]
     Lazy,
-    /// The consumer itself, when it is built; it stays registered: `EAGER`.
+    /// The consumer itself, when it starts; it stays registered: `EAGER`.
     Eager,
     /// Somebody else; the ARN is given for every stream: `NONE`.
     None,
@@ -58,7 +59,7 @@ pub enum FanOutRegistration {
     SelfManaged,
 }
 
-/// How enhanced fan-out is used; no effect in this version.
+/// How enhanced fan-out is used; no effect on polling.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FanOutConfig {
@@ -84,7 +85,7 @@ pub struct FanOutConfig {
     pub subscribe_timeout: Duration,
     /// The most subscriptions at a time; 10,000 by default.
     pub max_concurrency: u32,
-    /// The time limit of a silent connection; 6 minutes by default.
+    /// The time limit of a silent connection; 6 minutes by default, of which a consumer waits 35 s at most.
     pub read_timeout: Duration,
     /// The classes of Java's errors to recover from without end; carried, never matched.
     pub recoverable_exceptions: Vec<String>,
@@ -131,6 +132,11 @@ impl Default for FanOutConfig {
 }
 
 impl FanOutConfig {
+    /// The defaults, with a consumer of that name.
+    pub fn named(consumer: impl Into<String>) -> Self {
+        Self { consumer_name: Some(consumer.into()), ..Self::default() }
+    }
+
     pub(super) fn read(properties: &Properties) -> Self {
         let default = Self::default();
         let reader = Reader(properties);

@@ -50,18 +50,9 @@ const RETRY_STRATEGY: RetryStrategyKeys = RetryStrategyKeys {
     max: aws::RETRY_STRATEGY_MAX_DELAY_OPTION,
 };
 
-/// How keys start that this version reads and judges but does not act on: those of fan-out, event time and empty reads.
-const WITHOUT_EFFECT: [&str; 9] = [
-    "flink.stream.efo.",
-    "flink.stream.describestreamconsumer.",
-    "flink.stream.registerstreamconsumer.",
-    "flink.stream.deregisterstreamconsumer.",
-    "flink.shard.subscribetoshard.",
-    keys::RECOVERABLE_EXCEPTIONS_PREFIX,
-    keys::SHARD_IDLE_INTERVAL_MILLIS,
-    "flink.watermark.",
-    "source.efo.",
-];
+/// How keys start that this version reads and judges but does not act on: classes of Java's errors, and event time.
+const WITHOUT_EFFECT: [&str; 3] =
+    [keys::RECOVERABLE_EXCEPTIONS_PREFIX, keys::SHARD_IDLE_INTERVAL_MILLIS, "flink.watermark."];
 
 impl ConsumerConfig {
     /// Reads and checks every key that starts with `flink.`, `source.`, `retry-strategy.` or `aws.`.
@@ -164,9 +155,6 @@ fn notes(properties: &Properties) -> Notes {
     let mut notes = Notes::default();
     note_losers(properties, &mut notes);
     let reader = Reader(properties);
-    if PUBLISHER.text(reader) == Some("EFO") {
-        notes.add(PUBLISHER.key(properties), "there is no enhanced fan-out yet; a consumer refuses to be built");
-    }
     if POSITION.text(reader) != Some("AT_TIMESTAMP") {
         for key in [TIMESTAMP.older, TIMESTAMP.newer, TIMESTAMP_FORMAT.older, TIMESTAMP_FORMAT.newer] {
             if properties.contains_key(key) {
@@ -267,16 +255,12 @@ mod tests {
             .map(|(key, _)| *key)
             .chain(["flink.stream.efo.consumerarn.orders", "flink.shard.consumer.error.recoverable[0].exception"])
         {
-            let is_later = ["efo", "streamconsumer", "subscribetoshard", "recoverable", "idle", "watermark"]
-                .iter()
-                .any(|word| key.contains(word));
+            let is_later = ["recoverable", "idle", "watermark"].iter().any(|word| key.contains(word));
             let at_timestamp = (keys::STREAM_INITIAL_POSITION, "AT_TIMESTAMP");
             let notes = notes(&Properties::from([(key, "1"), at_timestamp]));
             let is_noted = notes.text(key).is_some_and(|text| text.contains("in this version"));
             assert_eq!(is_noted, is_later, "{key}");
         }
-        let wants_fan_out = notes(&Properties::from([(source::READER_TYPE, "EFO")]));
-        assert!(wants_fan_out.text(source::READER_TYPE).is_some_and(|text| text.contains("refuses")));
     }
 
     #[test]
