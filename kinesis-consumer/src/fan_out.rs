@@ -78,7 +78,10 @@ mod tests {
         let begin = Instant::now();
         let mut starts = Starts::new(100);
         let taken: Vec<_> = (0..201).map(|_| starts.next(begin) - begin).collect();
-        assert_eq!((taken[0], taken[100], taken[200]), (Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)));
+        assert_eq!(
+            (taken[0], taken[100], taken[200]),
+            (Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2))
+        );
         let later = begin + Duration::from_secs(60);
         assert_eq!(starts.next(later), later, "what was not used is not saved up");
         assert_eq!(starts.next(later), later + Duration::from_millis(10));

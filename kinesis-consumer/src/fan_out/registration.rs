@@ -147,7 +147,9 @@ impl FanOut {
             match timeout(limit, deregistering).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) if error.kind() == RequestErrorKind::NotFound => {}
-                Ok(Err(error)) => tracing::warn!(%stream, consumer = &*consumer, %error, "the consumer stays registered"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%stream, consumer = &*consumer, %error, "the consumer stays registered")
+                }
                 Err(_) => tracing::warn!(%stream, consumer = &*consumer, ?limit, "the consumer may stay registered"),
             }
         }

@@ -7,9 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_kinesis::types::{Record as SdkRecord, SubscribeToShardEvent};
-use kinesis_core::{
-    IteratorStart, RandomStream, RequestError, RequestErrorKind, SequenceNumber, ShardSubscription,
-};
+use kinesis_core::{IteratorStart, RandomStream, RequestError, RequestErrorKind, SequenceNumber, ShardSubscription};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
@@ -259,7 +257,11 @@ impl<S: Schema> FanOutReader<S> {
         let last = self.outlet.position.last();
         match (self.outlet.position.resume(), last) {
             (IteratorStart::AtSequenceNumber(_), Some(last)) if !records.is_empty() || is_all => {
-                if self.is_still_there(last).await? { Ok(()) } else { self.outlet.report_loss(Some(last), records.first()) }
+                if self.is_still_there(last).await? {
+                    Ok(())
+                } else {
+                    self.outlet.report_loss(Some(last), records.first())
+                }
             }
             (IteratorStart::AtTimestamp(_) | IteratorStart::TrimHorizon, _) if passed => {
                 self.outlet.retention.reported(dated);

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
-use kinesis_core::{GetRecordsReply, IteratorStart, RandomStream, RecordPosition, RequestError, RequestErrorKind, retry};
+use kinesis_core::{
+    GetRecordsReply, IteratorStart, RandomStream, RecordPosition, RequestError, RequestErrorKind, retry,
+};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 

@@ -118,7 +118,8 @@ fn never_silent_and_never_made_up(publisher: RecordPublisher) {
     let mut lossy = 0;
     for seed in 0..seeds {
         let account = in_paused_time(seed, play(publisher, seed));
-        check(&account).unwrap_or_else(|problem| panic!("C8: {publisher:?}, seed {seed}: {problem}\n{}", story(&account)));
+        check(&account)
+            .unwrap_or_else(|problem| panic!("C8: {publisher:?}, seed {seed}: {problem}\n{}", story(&account)));
         lossy += usize::from(!missing(&account).unwrap().is_empty());
     }
     assert!(lossy > seeds as usize / 4, "only {lossy} of {seeds} runs lost anything");

@@ -59,7 +59,9 @@ fn check(account: &Account) -> Result<(), String> {
 
 #[test]
 fn c9_idle_shards_do_not_age() {
-    for (publisher, seed) in (0..6).map(|run| ([RecordPublisher::Polling, RecordPublisher::EnhancedFanOut][run % 2], run as u64 / 2)) {
+    for (publisher, seed) in
+        (0..6).map(|run| ([RecordPublisher::Polling, RecordPublisher::EnhancedFanOut][run % 2], run as u64 / 2))
+    {
         let account = in_paused_time(seed, play(publisher, seed));
         assert!(account.checkpoints().count() > 200, "{publisher:?}, seed {seed}");
         check(&account).unwrap_or_else(|problem| panic!("C9: {publisher:?}, seed {seed}: {problem}"));

@@ -55,7 +55,8 @@ fn the_runs_meet_what_they_are_to_meet() {
         );
         assert!(records > 10_000 && members > 1_000, "{totals:?}");
         assert!(children > 300 && checkpoints > 2_000 && runs > 700 && failures > 25, "{totals:?}");
-        let [reads, others] = if publisher == RecordPublisher::Polling { [polls, subscriptions] } else { [subscriptions, polls] };
+        let [reads, others] =
+            if publisher == RecordPublisher::Polling { [polls, subscriptions] } else { [subscriptions, polls] };
         assert!(reads > 4_000 && others == 0, "{totals:?}");
         assert!(publisher == RecordPublisher::Polling || struck > 300, "{totals:?}");
     }

@@ -14,7 +14,8 @@ const WITHIN: u64 = 60;
 /// The first seed whose run the check rejects.
 fn found(mutant: Mutant, check: impl Fn(&Account) -> Result<(), String>) -> u64 {
     let rejected = |seed: &u64| {
-        let account = in_paused_time(*seed, play_with(RecordPublisher::Polling, *seed, move |builder| builder.mutant(mutant)));
+        let account =
+            in_paused_time(*seed, play_with(RecordPublisher::Polling, *seed, move |builder| builder.mutant(mutant)));
         check(&account).is_err()
     };
     let seed = (0..WITHIN).find(rejected);

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use kinesis_consumer::{ConsumerBuilder, ConsumerError, ConsumerEvent, KinesisConsumer, MemoryStore, RawRecords};
 use kinesis_core::{
-    Backoff, ConsumerConfig, Epoch, FanOutConfig, RandomStream, Randomness, RecordPublisher, RetryPolicy, Shard, ShardId, StartingPosition,
+    Backoff, ConsumerConfig, Epoch, FanOutConfig, RandomStream, Randomness, RecordPublisher, RetryPolicy, Shard,
+    ShardId, StartingPosition,
 };
 use kinesis_testkit::testing::{ReshardEvery, ReshardSchedule};
 use kinesis_testkit::{FakeKinesis, FaultClass, FaultPlan, Journal, JournalCall, PlanShape};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kinesis_consumer::{
     BuildError, ConsumerError, ConsumerEvent, KinesisConsumer, LossPolicy, MemoryStore, RawRecords, Utf8,
 };
-use kinesis_core::{ConsumerConfig, Properties, RequestErrorKind};
+use kinesis_core::RequestErrorKind;
 use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Operation};
 
 use crate::support::{STREAM, World, texts};
@@ -228,18 +228,6 @@ fn a_consumer_without_its_parts_is_not_built() {
     }
     let error = KinesisConsumer::builder().streams(["orders"]).build().map(drop).unwrap_err();
     assert_eq!(error.to_string(), "the consumer needs a client: call `client`");
-}
-
-/// Polling in its place would be slower, and take from what other readers of the stream have.
-#[test]
-fn fan_out_is_refused_rather_than_polled() {
-    let region = ("aws.region", "eu-west-1");
-    let properties = [region, ("flink.stream.recordpublisher", "EFO"), ("flink.stream.efo.consumername", "app")];
-    let config = ConsumerConfig::from_properties(&Properties::from(properties)).unwrap();
-    let builder = KinesisConsumer::builder().sdk_client(FakeKinesis::builder().build().client()).streams(["orders"]);
-    let built = builder.config(config).checkpoints(MemoryStore::new(), Duration::from_secs(1)).build().map(drop);
-    let error = built.unwrap_err();
-    assert_eq!(error.to_string(), "the record publisher is EFO, allowed is POLLING; there is no enhanced fan-out yet");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,8 @@
 
 mod checkpoints;
 mod failures;
+mod fan_out;
+mod fan_out_http;
 mod lineage;
 mod positions;
 mod reading;

@@ -58,7 +58,11 @@ impl KinesisClient {
     /// # Errors
     /// [`RequestError`]; of kind [`InUse`](RequestErrorKind::InUse) where the name is taken already, so that a retry is
     /// safe.
-    pub async fn register_stream_consumer(&self, stream: &StreamArn, name: &str) -> Result<FanOutConsumer, RequestError> {
+    pub async fn register_stream_consumer(
+        &self,
+        stream: &StreamArn,
+        name: &str,
+    ) -> Result<FanOutConsumer, RequestError> {
         let limit = self.control_timeout();
         let request = self.sdk().register_stream_consumer().stream_arn(stream.to_string()).consumer_name(name);
         let request = request.customize().config_override(overrides(limit));
@@ -75,7 +79,11 @@ impl KinesisClient {
     ///
     /// # Errors
     /// [`RequestError`]; of kind [`NotFound`](RequestErrorKind::NotFound) where there is none. A retry is safe.
-    pub async fn describe_stream_consumer(&self, stream: &StreamArn, name: &str) -> Result<FanOutConsumer, RequestError> {
+    pub async fn describe_stream_consumer(
+        &self,
+        stream: &StreamArn,
+        name: &str,
+    ) -> Result<FanOutConsumer, RequestError> {
         let limit = self.control_timeout();
         let request = self.sdk().describe_stream_consumer().stream_arn(stream.to_string()).consumer_name(name);
         let request = request.customize().config_override(overrides(limit));
@@ -118,9 +126,8 @@ impl KinesisClient {
         limit: Duration,
     ) -> Result<ShardSubscription, RequestError> {
         let (operation, target, served_at) = ("SubscribeToShard", shard_target(stream, shard), ServedAt::default());
-        let position = sdk_position(start).map_err(|what| {
-            RequestError::new(operation, &target, RequestErrorKind::NotSent, None, &what)
-        })?;
+        let position = sdk_position(start)
+            .map_err(|what| RequestError::new(operation, &target, RequestErrorKind::NotSent, None, &what))?;
         let request = self.sdk().subscribe_to_shard().consumer_arn(consumer_arn).shard_id(shard.as_str());
         let mut config = overrides(limit);
         config.set_http_client(self.subscription_connections());
