@@ -14,6 +14,7 @@ use crate::consumer::KinesisConsumer;
 use crate::control::ConsumerHandle;
 use crate::engine::Job;
 use crate::error::BuildError;
+use crate::event_time::{EventTime, WatermarkStrategy};
 use crate::events::{ConsumerEvent, Listener};
 use crate::fan_out::FanOut;
 use crate::mutants::Mutant;
@@ -52,6 +53,8 @@ pub struct ConsumerBuilder<S> {
     max_batch: usize,
     clock: SharedClock,
     randomness: Randomness,
+    watermarks: Option<WatermarkStrategy>,
+    is_aligned: bool,
     listener: Listener,
     mutant: Option<Mutant>,
 }
@@ -74,6 +77,8 @@ impl<S: Schema> ConsumerBuilder<S> {
             max_batch: DEFAULT_MAX_BATCH,
             clock: Arc::new(SystemClock),
             randomness: Randomness::from_entropy(),
+            watermarks: None,
+            is_aligned: false,
             listener: Arc::new(|_| {}),
             mutant: None,
         }
@@ -97,6 +102,8 @@ impl<S: Schema> ConsumerBuilder<S> {
             max_batch: self.max_batch,
             clock: self.clock,
             randomness: self.randomness,
+            watermarks: self.watermarks,
+            is_aligned: self.is_aligned,
             listener: self.listener,
             mutant: self.mutant,
         }
@@ -183,6 +190,27 @@ impl<S: Schema> ConsumerBuilder<S> {
         self
     }
 
+    /// Keeps event time, by the times that the [schema](Schema::event_time) finds; by default none is kept.
+    ///
+    /// Each shard has a watermark in the checkpoint, and the job's is the smallest of them. It waits for shards that are
+    /// silent, until they are idle where the configuration says so
+    /// ([`idle_interval`](kinesis_core::EventTimeConfig::idle_interval)); for one whose parents are still read, in the place
+    /// of which these count; and at the end of a shard for all of its children to begin.
+    pub fn watermarks(mut self, strategy: WatermarkStrategy) -> Self {
+        self.watermarks = Some(strategy);
+        self
+    }
+
+    /// Lets no shard run ahead of the one that is the furthest behind by more than the configured
+    /// [lookahead](kinesis_core::EventTimeConfig::effective_lookahead); needs [`watermarks`](Self::watermarks).
+    ///
+    /// What has to wait keeps its memory while nobody wants it, and is read again otherwise. A shard that is empty at its
+    /// tip is not waited for.
+    pub const fn align_watermarks(mut self) -> Self {
+        self.is_aligned = true;
+        self
+    }
+
     /// The clock for dates; the operating system's by default.
     pub fn clock(mut self, clock: SharedClock) -> Self {
         self.clock = clock;
@@ -250,6 +278,11 @@ impl<S: Schema> ConsumerBuilder<S> {
         self.check()?;
         self.config.check_streams(&streams)?;
         let is_fan_out = self.config.record_publisher() == RecordPublisher::EnhancedFanOut;
+        if self.is_aligned && self.watermarks.is_none() {
+            return Err(missing("a watermark strategy", "watermarks"));
+        }
+        let (config, is_aligned) = (self.config.event_time().clone(), self.is_aligned);
+        let event_time = self.watermarks.clone().map(|strategy| EventTime { strategy, config, is_aligned });
         let handle = ConsumerHandle::new();
         let readers = Arc::new(ReaderShared {
             client,
@@ -276,6 +309,7 @@ impl<S: Schema> ConsumerBuilder<S> {
             assigner: self.assigner,
             store,
             readers,
+            event_time,
             mutant: self.mutant,
         };
         Ok((job, handle))

@@ -84,6 +84,7 @@ mod consumer;
 mod control;
 mod engine;
 mod error;
+mod event_time;
 mod events;
 mod fan_out;
 mod files;
@@ -111,6 +112,7 @@ pub use builder::ConsumerBuilder;
 pub use consumer::KinesisConsumer;
 pub use control::ConsumerHandle;
 pub use error::{BuildError, ConsumerError, PossibleLoss};
+pub use event_time::{WatermarkGenerator, WatermarkStrategy};
 pub use events::ConsumerEvent;
 pub use lineage::ShardProgress;
 #[cfg(feature = "mutants")]
@@ -122,7 +124,7 @@ pub use reader::{ForeignMembers, LossPolicy};
 pub use record::{Batch, PartitionKey, Record, StreamShard};
 pub use schema::{
     BoxError, DeadLetter, DeadLetters, Described, ErrorPolicy, NotUtf8Error, OnError, RawBytes, RawRecords,
-    RecordMetadata, Schema, Utf8, WithMetadata,
+    RecordMetadata, Schema, Utf8, WithEventTime, WithMetadata,
 };
 #[cfg(feature = "json")]
 pub use schema::{Json, JsonError, JsonErrorKind};

@@ -9,10 +9,12 @@ use kinesis_core::{Shard, ShardId};
 use crate::position::ShardPosition;
 
 mod coverage;
+mod holds;
 mod kinship;
 mod succession;
 
 use coverage::Coverage;
+pub(crate) use holds::Hold;
 use kinship::Kinship;
 
 /// A finished shard leaves the state after it was absent from so many complete listings in a row.
@@ -25,7 +27,7 @@ pub struct ShardProgress {
     pub position: ShardPosition,
     /// The processor's state; empty for a finished shard whose children have all begun.
     pub user_state: Bytes,
-    /// The event time that the shard had reached.
+    /// The event time that the shard had reached, or the job, where that is later; nothing without a watermark strategy.
     pub watermark: Option<SystemTime>,
 }
 
@@ -96,6 +98,8 @@ pub(crate) struct Startable {
     pub(crate) unread_since: Option<SystemTime>,
     /// Its own state after a restart, or what it inherits, in the order of the ranges.
     pub(crate) states: Vec<(Shard, Bytes)>,
+    /// Where its event time begins: its own, or the smallest that it inherits.
+    pub(crate) watermark: Option<SystemTime>,
 }
 
 /// What a checkpoint holds of a shard.
@@ -254,6 +258,7 @@ impl ShardGraph {
                 position: node.start,
                 unread_since: node.unread_since(),
                 states: self.inherited(node),
+                watermark: self.inherited_watermark(node),
             })
             .collect()
     }
@@ -270,7 +275,8 @@ impl ShardGraph {
                 let progress = node.progress.as_ref()?;
                 let states = vec![(node.shard.clone(), progress.user_state.clone())];
                 let unread_since = node.unread_since();
-                Some(Startable { shard: node.shard.clone(), position: progress.position, unread_since, states })
+                let (position, watermark) = (progress.position, progress.watermark);
+                Some(Startable { shard: node.shard.clone(), position, unread_since, states, watermark })
             })
             .collect()
     }

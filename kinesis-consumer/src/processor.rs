@@ -1,5 +1,7 @@
 //! User code with state, one per shard.
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use kinesis_core::HashKeyRange;
@@ -66,6 +68,20 @@ pub trait Processor<T>: Send + 'static {
     /// # Errors
     /// Any error fails the job.
     fn restore(&mut self, states: &[SavedState]) -> Result<(), BoxError>;
+
+    /// The job's watermark has advanced: no record before it is expected any more, of any shard.
+    ///
+    /// Called between batches, and before the first one where the watermark is known by then; never without a
+    /// [strategy](crate::WatermarkStrategy). The watermark is of the whole job, so that the end of a window in one shard
+    /// waits for the others. Called again after a crash, on the state of the checkpoint, from a watermark that is not before
+    /// the one at the checkpoint.
+    ///
+    /// # Errors
+    /// Any error fails the job.
+    fn on_watermark(&mut self, watermark: SystemTime, output: &mut Vec<Self::Output>) -> Result<(), BoxError> {
+        let _ = (watermark, output);
+        Ok(())
+    }
 
     /// The shard was closed and read to its end; a last chance to write.
     ///

@@ -43,8 +43,7 @@ pub struct PullConsumer<S: Schema> {
 
 impl<S: Schema> PullConsumer<S> {
     pub(crate) fn new(job: Job<S>, handle: ConsumerHandle, base: Option<&Positions>) -> Self {
-        let begun = |(shard, position)| (shard, ShardProgress::without_state(position));
-        let base = base.into_iter().flat_map(Positions::shards).map(begun).collect();
+        let base = base.into_iter().flat_map(Positions::progress).collect();
         Self { job, handle, base }
     }
 

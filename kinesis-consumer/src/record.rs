@@ -104,4 +104,7 @@ pub struct Batch<T> {
     pub items: Vec<T>,
     /// How far the reply that held the items was behind the tip of the shard.
     pub behind_latest: Option<Duration>,
+    /// The job's watermark: no record before it is expected any more; nothing while that is not known, or without a
+    /// [strategy](crate::WatermarkStrategy).
+    pub watermark: Option<SystemTime>,
 }

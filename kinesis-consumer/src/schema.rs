@@ -1,13 +1,17 @@
 //! From records to what a program works with.
 
+use std::time::SystemTime;
+
 use crate::record::Record;
 
+mod event_time;
 #[cfg(feature = "json")]
 mod json;
 mod metadata;
 mod plain;
 mod refused;
 
+pub use event_time::WithEventTime;
 #[cfg(feature = "json")]
 pub use json::{Json, JsonError, JsonErrorKind};
 pub use metadata::{Described, RecordMetadata, WithMetadata};
@@ -32,6 +36,14 @@ pub trait Schema: Send + Sync + 'static {
     /// What becomes of the record then is [`error_policy`](Self::error_policy)'s to say; by default the job fails, and a
     /// restored one reads the record again. The error's text is shown in logs: it should not hold the data.
     fn decode(&self, record: Record) -> Result<Option<Self::Item>, BoxError>;
+
+    /// The time that an item is about, for [watermarks](crate::WatermarkStrategy); by default that of the record's arrival.
+    ///
+    /// An item without one says nothing of how far its shard has come.
+    fn event_time(&self, item: &Self::Item, arrived_at: Option<SystemTime>) -> Option<SystemTime> {
+        let _ = item;
+        arrived_at
+    }
 
     /// What becomes of a record that [`decode`](Self::decode) refuses; asked once, when the consumer is built.
     fn error_policy(&self) -> ErrorPolicy {
@@ -60,6 +72,15 @@ pub trait Schema: Send + Sync + 'static {
         Self: Sized,
     {
         self.on_error(ErrorPolicy::dead_letter(letters))
+    }
+
+    /// Takes the time that an item is about from `time_of`, which is given the item and the record's arrival.
+    fn with_event_time<F>(self, time_of: F) -> WithEventTime<Self, F>
+    where
+        Self: Sized,
+        F: Fn(&Self::Item, Option<SystemTime>) -> Option<SystemTime> + Send + Sync + 'static,
+    {
+        WithEventTime::new(self, time_of)
     }
 
     /// Hands each item on together with its record's metadata.

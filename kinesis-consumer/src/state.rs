@@ -76,15 +76,23 @@ impl Checkpoint {
         Self { job: job.to_owned(), epoch, taken_at, streams: Vec::new(), pending: Vec::new() }
     }
 
-    /// The same shards as if nothing of them had been read; begun are those that `begun` names, and ended those that were
-    /// given up unread.
-    pub(crate) fn at_starts(mut self, begun: impl Fn(&StreamShard) -> bool) -> Self {
+    /// Raises all shards to a watermark that the job had come to, so that it does not go back where it is restored.
+    pub(crate) fn reach(&mut self, watermark: Option<SystemTime>) {
+        let shards = self.streams.iter_mut().flat_map(|stream| &mut stream.shards);
+        for progress in shards.filter_map(|state| state.progress.as_mut()) {
+            progress.watermark = progress.watermark.max(watermark);
+        }
+    }
+
+    /// The same shards as if nothing of them had been read; begun are those that `started` has progress for, at their
+    /// start, and ended those that were given up unread.
+    pub(crate) fn at_starts(mut self, started: impl Fn(&StreamShard, ShardPosition) -> Option<ShardProgress>) -> Self {
         for StreamState { name, shards, .. } in &mut self.streams {
             for ShardState { shard, start, progress, .. } in shards {
                 let id = StreamShard { stream: name.clone(), shard: shard.id.clone() };
                 let is_given_up = progress.as_ref().is_some_and(|progress| progress.position.is_ended());
-                if begun(&id) {
-                    *progress = Some(ShardProgress::without_state(*start));
+                if let Some(started) = started(&id, *start) {
+                    *progress = Some(started);
                 } else if !is_given_up {
                     *progress = None;
                 }
@@ -96,7 +104,7 @@ impl Checkpoint {
 
 impl ShardProgress {
     /// Of a shard that no processor works on.
-    pub(crate) const fn without_state(position: ShardPosition) -> Self {
-        Self { position, user_state: Bytes::new(), watermark: None }
+    pub(crate) const fn without_state(position: ShardPosition, watermark: Option<SystemTime>) -> Self {
+        Self { position, user_state: Bytes::new(), watermark }
     }
 }

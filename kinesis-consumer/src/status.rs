@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kinesis_core::Epoch;
 use parking_lot::Mutex;
@@ -20,6 +20,8 @@ pub struct JobStatus {
     pub shards: Vec<ShardStatus>,
     /// The last checkpoint that this process completed.
     pub last_checkpoint: Option<CheckpointStatus>,
+    /// The event time that the job has come to; nothing while that is not known, or without a watermark strategy.
+    pub watermark: Option<SystemTime>,
 }
 
 /// How far a shard that is being read has come.
@@ -74,6 +76,7 @@ struct Reading {
 pub(crate) struct StatusBoard {
     shards: Mutex<BTreeMap<StreamShard, Arc<Mutex<Reading>>>>,
     last_checkpoint: Mutex<Option<(Epoch, Instant)>>,
+    watermark: Mutex<Option<SystemTime>>,
 }
 
 /// A shard's place on the board; it leaves the board with its reader.
@@ -95,6 +98,10 @@ impl StatusBoard {
         *self.last_checkpoint.lock() = Some((epoch, now));
     }
 
+    pub(crate) fn reached(&self, watermark: Option<SystemTime>) {
+        *self.watermark.lock() = watermark;
+    }
+
     pub(crate) fn status(&self, is_running: bool, now: Instant) -> JobStatus {
         let since = |at: Instant| now.saturating_duration_since(at);
         let status = |(shard, reading): (&StreamShard, &Arc<Mutex<Reading>>)| {
@@ -103,7 +110,7 @@ impl StatusBoard {
         };
         let shards = self.shards.lock().iter().map(status).collect();
         let last_checkpoint = self.last_checkpoint.lock().map(|(epoch, at)| CheckpointStatus { epoch, age: since(at) });
-        JobStatus { is_running, shards, last_checkpoint }
+        JobStatus { is_running, shards, last_checkpoint, watermark: *self.watermark.lock() }
     }
 }
 

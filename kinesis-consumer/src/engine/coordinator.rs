@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kinesis_core::{CheckpointParticipant, Epoch, RetryPolicy, Shard, StartingPosition, StreamName};
 use tokio::sync::{mpsc, watch};
@@ -17,6 +17,7 @@ use super::streams::{JobStreams, Ready, SuspectedLoss};
 use crate::assign::{ShardAssigner, subtask_of};
 use crate::control::Control;
 use crate::error::{ConsumerError, PossibleLoss};
+use crate::event_time::{EventTime, JobWatermark, WATERMARK_INTERVAL};
 use crate::events::ConsumerEvent;
 use crate::lineage::ShardProgress;
 use crate::mutants::Mutant;
@@ -27,6 +28,7 @@ use crate::state::Checkpoint;
 use crate::store::CheckpointStore;
 
 mod discovery;
+mod watermark;
 
 use discovery::Answer;
 
@@ -47,6 +49,8 @@ pub(crate) struct Job<S> {
     pub(crate) assigner: Arc<dyn ShardAssigner>,
     pub(crate) store: Arc<dyn CheckpointStore>,
     pub(crate) readers: Arc<ReaderShared<Judged<S>>>,
+    /// Nothing where no event time is kept.
+    pub(crate) event_time: Option<EventTime>,
     pub(crate) mutant: Option<Mutant>,
 }
 
@@ -68,6 +72,13 @@ enum Input {
     Control,
     CheckpointDue,
     DiscoveryDue,
+    WatermarkDue,
+}
+
+/// A shard that was handed to a subtask.
+struct Begun {
+    subtask: usize,
+    watermark: Option<SystemTime>,
 }
 
 /// Runs a job. Dropping it ends the job at once, with nothing saved: as a crash would.
@@ -83,8 +94,8 @@ pub(crate) struct Coordinator<S: Schema> {
     questions: JoinSet<Answer>,
     checkpoint: JoinSet<Result<Epoch, ConsumerError>>,
     barriers: Barriers,
-    /// Shards that were handed to a subtask, and to which.
-    begun: BTreeMap<StreamShard, usize>,
+    /// Shards that were handed to a subtask.
+    begun: BTreeMap<StreamShard, Begun>,
     /// When each shard was last seen empty at its tip.
     tips: BTreeMap<StreamShard, Instant>,
     /// Shards of a job that drains which were not seen empty since; those that came later may be missing.
@@ -101,8 +112,13 @@ pub(crate) struct Coordinator<S: Schema> {
     asked: u64,
     /// Whether a shard may have become ready since it was last looked for one.
     starts_due: bool,
+    /// Nothing where no event time is kept.
+    watermark: Option<JobWatermark>,
+    /// Whether shards wait for the watermark to advance.
+    is_watermark_due: bool,
     checkpoint_timer: Interval,
     discovery_timer: Interval,
+    watermark_timer: Interval,
 }
 
 impl<S: Schema> Coordinator<S> {
@@ -138,6 +154,9 @@ impl<S: Schema> Coordinator<S> {
         let mut coordinator = Self {
             checkpoint_timer: timer(job.checkpoint_interval.unwrap_or(LONGEST_PERIOD)),
             discovery_timer: timer(job.discovery_interval),
+            watermark_timer: timer(job.event_time.as_ref().map_or(LONGEST_PERIOD, |_| WATERMARK_INTERVAL)),
+            watermark: job.event_time.clone().map(|event_time| JobWatermark::new(event_time, prepared.streams.holds())),
+            is_watermark_due: true,
             asked: 0,
             control,
             starts_due: true,
@@ -159,6 +178,8 @@ impl<S: Schema> Coordinator<S> {
             listing: BTreeSet::new(),
             vanished: BTreeMap::new(),
         };
+        let watermark = coordinator.watermark.as_ref().and_then(JobWatermark::current);
+        coordinator.job.readers.board.reached(watermark);
         coordinator.take_first_listings(prepared.listings)?;
         if prepared.has_new_streams {
             let taken_at = coordinator.job.readers.clock.now();
@@ -209,6 +230,7 @@ impl<S: Schema> Coordinator<S> {
             }
             self.begin_ready()?;
             self.begin_checkpoint();
+            self.update_watermark_if_due();
         }
     }
 
@@ -222,6 +244,7 @@ impl<S: Schema> Coordinator<S> {
             Ok(()) = self.control.changed() => Input::Control,
             _ = self.checkpoint_timer.tick() => Input::CheckpointDue,
             _ = self.discovery_timer.tick() => Input::DiscoveryDue,
+            _ = self.watermark_timer.tick() => Input::WatermarkDue,
         }
     }
 
@@ -235,6 +258,7 @@ impl<S: Schema> Coordinator<S> {
             Input::Control => self.take_control(),
             Input::CheckpointDue => self.request_checkpoint(),
             Input::DiscoveryDue => self.discover(),
+            Input::WatermarkDue => self.is_watermark_due = true,
         }
         Ok(None)
     }
@@ -246,6 +270,9 @@ impl<S: Schema> Coordinator<S> {
             ToCoordinator::Acknowledged { subtask, epoch, shards } => self.acknowledge(subtask, epoch, shards),
             ToCoordinator::Ended { shard, progress } => {
                 self.streams.advance(&shard, progress);
+                if let Some(watermark) = &mut self.watermark {
+                    watermark.end(&shard);
+                }
                 self.starts_due = true;
                 self.no_longer_awaited(&shard);
                 if !self.streams.knows_children_of(&shard) {
@@ -264,6 +291,7 @@ impl<S: Schema> Coordinator<S> {
                 // If that was a successor of this job, the store says so, before the reader subscribes again.
                 self.request_checkpoint();
             }
+            ToCoordinator::Held => self.is_watermark_due = true,
             ToCoordinator::Vanished { shard, error } => {
                 self.vanished.insert(shard, (Instant::now(), error));
                 self.discover();
@@ -281,7 +309,8 @@ impl<S: Schema> Coordinator<S> {
 
     fn write_checkpoint(&mut self, collected: Collected) {
         let taken_at = self.job.readers.clock.now();
-        let checkpoint = self.streams.checkpoint(&self.job.name, collected, taken_at);
+        let mut checkpoint = self.streams.checkpoint(&self.job.name, collected, taken_at);
+        checkpoint.reach(self.watermark.as_ref().and_then(JobWatermark::current));
         let committer = Arc::clone(&self.committer);
         self.checkpoint.spawn(async move { committer.complete(checkpoint).await });
     }
@@ -327,7 +356,7 @@ impl<S: Schema> Coordinator<S> {
         let now = Instant::now();
         let ready: Vec<_> = self.streams.ready(now).collect();
         let mut starts = Vec::with_capacity(ready.len());
-        for Ready { start, loss } in ready {
+        for Ready { mut start, loss } in ready {
             match loss {
                 // It may have been raised in time.
                 Some(SuspectedLoss { retention, .. }) if !retention.is_believed(now) => {
@@ -337,7 +366,7 @@ impl<S: Schema> Coordinator<S> {
                 Some(SuspectedLoss { loss, .. }) => self.report_loss(loss)?,
                 None => {}
             }
-            starts.push((self.assign(&start), start));
+            starts.push((self.assign(&mut start, now), start));
         }
         // The shards of a start must be known before their first record is.
         self.publish_lineage();
@@ -347,10 +376,12 @@ impl<S: Schema> Coordinator<S> {
         Ok(())
     }
 
-    fn assign(&mut self, start: &StartShard) -> usize {
+    fn assign(&mut self, start: &mut StartShard, now: Instant) -> usize {
         let assigned = self.job.assigner.assign(&start.id.stream, &start.shard, self.subtasks.len());
         let subtask = subtask_of(assigned, self.subtasks.len());
-        self.begun.insert(start.id.clone(), subtask);
+        let watermark = start.watermark;
+        start.time = self.watermark.as_mut().map(|job| job.begin(&start.id, watermark, now));
+        self.begun.insert(start.id.clone(), Begun { subtask, watermark });
         self.streams.take_up(&start.id);
         subtask
     }
@@ -359,7 +390,11 @@ impl<S: Schema> Coordinator<S> {
         if let Some(lineage) = &self.lineage {
             let taken_at = self.job.readers.clock.now();
             let shards = self.streams.snapshot(&self.job.name, Epoch(0), taken_at);
-            lineage.send_replace(Arc::new(shards.at_starts(|shard| self.begun.contains_key(shard))));
+            let started = |shard: &_, start| {
+                let begun = self.begun.get(shard)?;
+                Some(ShardProgress::without_state(start, begun.watermark))
+            };
+            lineage.send_replace(Arc::new(shards.at_starts(started)));
         }
     }
 

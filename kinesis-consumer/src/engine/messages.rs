@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::error::ConsumerError;
+use crate::event_time::ShardTime;
 use crate::lineage::ShardProgress;
 use crate::position::ShardPosition;
 use crate::record::StreamShard;
@@ -25,6 +26,11 @@ pub(crate) enum FromReader<T> {
         /// The service's clock in that reply.
         served_at: Option<SystemTime>,
         last_arrival: Option<SystemTime>,
+    },
+    /// The next record of the shard waits for other shards; with it, this one will come to `watermark`.
+    Held {
+        shard: StreamShard,
+        watermark: SystemTime,
     },
     Ended {
         shard: StreamShard,
@@ -48,6 +54,8 @@ pub(crate) struct Delivery<T> {
     pub(crate) items: Vec<T>,
     pub(crate) position: RecordPosition,
     pub(crate) behind_latest: Option<Duration>,
+    /// The event time that the shard comes to with the items.
+    pub(crate) watermark: Option<SystemTime>,
     /// The memory of the reply; given back when its last batch is processed.
     pub(crate) _memory: Arc<OwnedSemaphorePermit>,
 }
@@ -74,15 +82,36 @@ pub(crate) struct StartShard {
     /// Its own state, or its parents', in the order of their ranges.
     pub(crate) states: Vec<(Shard, Bytes)>,
     pub(crate) clock: ServiceClock,
+    /// Where its event time begins.
+    pub(crate) watermark: Option<SystemTime>,
+    /// How its event time is kept; nothing where the job keeps none.
+    pub(crate) time: Option<ShardTime>,
 }
 
 /// From a subtask to the coordinator.
 #[derive(Debug)]
 pub(crate) enum ToCoordinator {
-    Acknowledged { subtask: usize, epoch: Epoch, shards: Vec<(StreamShard, ShardProgress)> },
-    Ended { shard: StreamShard, progress: ShardProgress },
-    AtTip { shard: StreamShard, asked_at: Instant },
-    TakenOver { shard: StreamShard },
-    Vanished { shard: StreamShard, error: ConsumerError },
+    Acknowledged {
+        subtask: usize,
+        epoch: Epoch,
+        shards: Vec<(StreamShard, ShardProgress)>,
+    },
+    Ended {
+        shard: StreamShard,
+        progress: ShardProgress,
+    },
+    AtTip {
+        shard: StreamShard,
+        asked_at: Instant,
+    },
+    TakenOver {
+        shard: StreamShard,
+    },
+    /// A shard waits for others: the watermark may have to advance.
+    Held,
+    Vanished {
+        shard: StreamShard,
+        error: ConsumerError,
+    },
     Failed(ConsumerError),
 }

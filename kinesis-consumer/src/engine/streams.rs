@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::barriers::Collected;
 use super::messages::StartShard;
 use crate::error::PossibleLoss;
-use crate::lineage::{Entry, ListingChanges, ShardGraph, ShardProgress, Startable};
+use crate::lineage::{Entry, Hold, ListingChanges, ShardGraph, ShardProgress, Startable};
 use crate::position::ShardPosition;
 use crate::reader::KnownRetention;
 use crate::record::StreamShard;
@@ -167,10 +167,15 @@ impl JobStreams {
                 first_seen_at: None,
             });
             let loss = loss.map(|loss| SuspectedLoss { loss, retention: stream.retention });
-            let Startable { shard, position, states, .. } = start;
-            let clock = stream.clock;
-            Ready { start: StartShard { id, shard, position, states, clock }, loss }
+            let Startable { shard, position, states, watermark, .. } = start;
+            let start = StartShard { id, shard, position, states, clock: stream.clock, watermark, time: None };
+            Ready { start, loss }
         })
+    }
+
+    /// The shards that the job's watermark waits for.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = Hold> {
+        self.0.iter().flat_map(|(name, stream)| stream.graph.holds(name))
     }
 
     /// The shards of all streams that are not read to their end.

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use kinesis_core::{Epoch, HashKeyRange};
-use tokio::sync::mpsc;
+use tokio::sync::watch::error::RecvError;
+use tokio::sync::{mpsc, watch};
 
 use super::intake::{Intake, Work};
 use super::messages::{Delivery, FromReader, StartShard, ToCoordinator};
 use super::refusals::settle;
 use crate::error::ConsumerError;
+use crate::event_time::{Published, ShardTime};
 use crate::events::ConsumerEvent;
 use crate::lineage::ShardProgress;
 use crate::mutants::Mutant;
@@ -34,6 +37,8 @@ where
 struct RunningShard<P> {
     processor: P,
     position: ShardPosition,
+    /// Nothing where no event time is kept.
+    time: Option<ShardTime>,
 }
 
 /// Runs the shards of one subtask, in one task.
@@ -46,25 +51,39 @@ pub(crate) struct Subtask<S: Schema, P: Processor<S::Item>> {
     epoch: Epoch,
     shards: BTreeMap<StreamShard, RunningShard<P>>,
     intake: Intake<S>,
+    /// The job's watermark; nothing before the first shard, and where no event time is kept.
+    published: Option<watch::Receiver<Published>>,
+    /// The watermark that the processors were told.
+    watermark: Option<SystemTime>,
     coordinator: mpsc::UnboundedSender<ToCoordinator>,
 }
 
 impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         index: usize,
         shared: Arc<SubtaskShared<S, P>>,
         last_epoch: Epoch,
         intake: Intake<S>,
         coordinator: mpsc::UnboundedSender<ToCoordinator>,
     ) -> Self {
-        Self { index, shared, epoch: last_epoch.next(), shards: BTreeMap::new(), intake, coordinator }
+        let (epoch, shards) = (last_epoch.next(), BTreeMap::new());
+        Self { index, shared, epoch, shards, intake, published: None, watermark: None, coordinator }
     }
 
     /// Works until the last barrier, an error, or the coordinator's end.
     pub(crate) async fn run(mut self) {
         loop {
-            let done = match self.intake.next().await {
-                Work::Start(start) => self.start(*start).map(|()| false),
+            let work = tokio::select! {
+                biased;
+                // First, so that a stream of records does not keep it from the processors.
+                Ok(()) = changed(&mut self.published) => match self.take_watermark().await {
+                    Ok(()) => continue,
+                    Err(error) => return self.tell(ToCoordinator::Failed(error)),
+                },
+                work = self.intake.next() => work,
+            };
+            let done = match work {
+                Work::Start(start) => self.start(*start).await.map(|()| false),
                 Work::Barrier { epoch, last } => self.barrier(epoch).map(|()| last),
                 Work::Over => return,
                 Work::Message(message) => self.take_in(message).await.map(|()| false),
@@ -86,7 +105,7 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         let _ = self.coordinator.send(message);
     }
 
-    fn start(&mut self, start: StartShard) -> Result<(), ConsumerError> {
+    async fn start(&mut self, start: StartShard) -> Result<(), ConsumerError> {
         let context =
             ShardContext { shard: start.id.clone(), hash_key_range: start.shard.hash_key_range, subtask: self.index };
         let mut processor = (self.shared.factory)(&context);
@@ -97,7 +116,29 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         self.intake.read(&start);
         let (shard, subtask) = (start.id.clone(), self.index);
         (self.shared.readers.listener)(&ConsumerEvent::ShardStarted { shard, subtask });
-        self.shards.insert(start.id, RunningShard { processor, position: start.position });
+        let StartShard { id, position, time, .. } = start;
+        if self.published.is_none() {
+            self.published = time.as_ref().map(ShardTime::published);
+            // Also what was told before.
+            self.published.iter_mut().for_each(watch::Receiver::mark_changed);
+        }
+        if let Some(watermark) = self.watermark {
+            let (shared, coordinator) = (&self.shared, &self.coordinator);
+            tell_watermark(shared, coordinator, self.epoch, &id, &mut processor, watermark).await?;
+        }
+        self.shards.insert(id, RunningShard { processor, position, time });
+        Ok(())
+    }
+
+    /// Tells the processors how far the job has come.
+    async fn take_watermark(&mut self) -> Result<(), ConsumerError> {
+        let reached = self.published.as_mut().and_then(|published| published.borrow_and_update().watermark);
+        let Some(watermark) = reached.filter(|reached| Some(*reached) > self.watermark) else { return Ok(()) };
+        self.watermark = Some(watermark);
+        let (shared, coordinator) = (&self.shared, &self.coordinator);
+        for (shard, running) in &mut self.shards {
+            tell_watermark(shared, coordinator, self.epoch, shard, &mut running.processor, watermark).await?;
+        }
         Ok(())
     }
 
@@ -119,7 +160,17 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
                 if let (Some(running), Some(served_at)) = (self.shards.get_mut(&shard), served_at) {
                     running.position.caught_up(served_at, last_arrival);
                 }
+                if let Some(time) = self.time_of(&shard) {
+                    time.at_tip(asked_at);
+                }
                 self.tell(ToCoordinator::AtTip { shard, asked_at });
+                Ok(())
+            }
+            FromReader::Held { shard, watermark } => {
+                if let Some(time) = self.time_of(&shard) {
+                    time.advance(Some(watermark));
+                }
+                self.tell(ToCoordinator::Held);
                 Ok(())
             }
             FromReader::Ended { shard } => self.end(shard).await,
@@ -135,8 +186,12 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         }
     }
 
+    fn time_of(&self, shard: &StreamShard) -> Option<&ShardTime> {
+        self.shards.get(shard).and_then(|running| running.time.as_ref())
+    }
+
     async fn process(&mut self, delivery: Delivery<Decoded<S::Item>>) -> Result<(), ConsumerError> {
-        let Delivery { shard, items, position, behind_latest, _memory } = delivery;
+        let Delivery { shard, items, position, behind_latest, watermark, _memory } = delivery;
         let Some(running) = self.shards.get_mut(&shard) else {
             return Ok(());
         };
@@ -146,11 +201,14 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
         }
         if !items.is_empty() {
             let mut output = Vec::new();
-            let batch = Batch { shard: shard.clone(), items, behind_latest };
+            let batch = Batch { shard: shard.clone(), items, behind_latest, watermark: self.watermark };
             running.processor.process(batch, &mut output).await.map_err(processor_error(&shard, "process"))?;
             write(&self.shared, &self.coordinator, self.epoch, &shard, output).await?;
         }
         running.position.delivered(position);
+        if let Some(time) = &running.time {
+            time.advance(watermark);
+        }
         Ok(())
     }
 
@@ -199,7 +257,30 @@ fn snapshot<T, P: Processor<T>>(
     running: &RunningShard<P>,
 ) -> Result<ShardProgress, ConsumerError> {
     let user_state = running.processor.snapshot().map_err(processor_error(shard, "snapshot"))?;
-    Ok(ShardProgress { position: running.position, user_state, watermark: None })
+    let watermark = running.time.as_ref().and_then(ShardTime::watermark);
+    Ok(ShardProgress { position: running.position, user_state, watermark })
+}
+
+async fn tell_watermark<S: Schema, P: Processor<S::Item>>(
+    shared: &SubtaskShared<S, P>,
+    coordinator: &mpsc::UnboundedSender<ToCoordinator>,
+    epoch: Epoch,
+    shard: &StreamShard,
+    processor: &mut P,
+    watermark: SystemTime,
+) -> Result<(), ConsumerError> {
+    let mut output = Vec::new();
+    processor.on_watermark(watermark, &mut output).map_err(processor_error(shard, "on_watermark"))?;
+    write(shared, coordinator, epoch, shard, output).await
+}
+
+/// Waits until the watermark advances, where there is one to wait for; an error once the job is over. Cancel safety:
+/// nothing is lost.
+async fn changed(published: &mut Option<watch::Receiver<Published>>) -> Result<(), RecvError> {
+    match published {
+        Some(published) => published.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn processor_error(shard: &StreamShard, step: &'static str) -> impl FnOnce(BoxError) -> ConsumerError + use<> {

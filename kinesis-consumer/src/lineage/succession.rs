@@ -15,7 +15,7 @@ impl Node {
 }
 
 impl ShardGraph {
-    fn parents_of<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
+    pub(super) fn parents_of<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
         node.shard.parents().filter_map(|parent| self.nodes.get(parent))
     }
 
@@ -23,7 +23,7 @@ impl ShardGraph {
     /// returns true.
     ///
     /// Splits and merges in turn have more paths than shards by far.
-    fn climb<'a>(&'a self, node: &'a Node, mut visit: impl FnMut(&'a Node) -> bool) {
+    pub(super) fn climb<'a>(&'a self, node: &'a Node, mut visit: impl FnMut(&'a Node) -> bool) {
         let mut seen = BTreeSet::new();
         let mut next: Vec<&Node> = self.parents_of(node).collect();
         while let Some(ancestor) = next.pop() {

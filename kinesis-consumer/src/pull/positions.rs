@@ -7,6 +7,7 @@ use bytes::Bytes;
 use kinesis_core::{RecordPosition, Shard, ShardId, StreamName};
 use thiserror::Error;
 
+use crate::lineage::ShardProgress;
 use crate::position::ShardPosition;
 use crate::record::StreamShard;
 use crate::state::{Checkpoint, DecodeCheckpointError, ShardState, StreamState};
@@ -66,10 +67,16 @@ impl Positions {
 
     /// Every shard that was begun, and how far it was read, in the order of streams and shards.
     pub fn shards(&self) -> impl Iterator<Item = (StreamShard, ShardPosition)> {
+        self.progress().map(|(shard, progress)| (shard, progress.position))
+    }
+
+    /// As [`shards`](Self::shards), with the watermarks, and without states.
+    pub(crate) fn progress(&self) -> impl Iterator<Item = (StreamShard, ShardProgress)> {
         self.0.streams.iter().flat_map(|stream| {
             stream.shards.iter().filter_map(|state| {
                 let shard = StreamShard { stream: stream.name.clone(), shard: state.shard.id.clone() };
-                Some((shard, state.progress.as_ref()?.position))
+                let progress = state.progress.as_ref()?;
+                Some((shard, ShardProgress::without_state(progress.position, progress.watermark)))
             })
         })
     }
@@ -127,19 +134,21 @@ fn without_ancestors(states: &[ShardState], others: &[ShardState]) -> Vec<ShardS
     states.iter().filter(|state| !is_past(state)).cloned().collect()
 }
 
+/// Ended, the last record, the time that nothing is unread before, and the watermark.
+type Extent = (bool, Option<RecordPosition>, Option<SystemTime>, Option<SystemTime>);
+
 /// How far a shard was read, in the order of time; not begun comes first.
-fn extent(state: &ShardState) -> Option<(bool, Option<RecordPosition>, Option<SystemTime>)> {
+fn extent(state: &ShardState) -> Option<Extent> {
     let Some(progress) = &state.progress else {
-        return state.skipped.then_some((true, None, None));
+        return state.skipped.then_some((true, None, None, None));
     };
     let position = progress.position;
-    Some((position.is_ended(), position.last(), position.not_before()))
+    Some((position.is_ended(), position.last(), position.not_before(), progress.watermark))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lineage::ShardProgress;
     use kinesis_core::{Epoch, HashKeyRange, SequenceNumber, from_unix_millis};
 
     fn at(sequence: u128) -> Option<ShardPosition> {
@@ -159,7 +168,7 @@ mod tests {
             },
             start: ShardPosition::TRIM_HORIZON,
             skipped: false,
-            progress: position.map(ShardProgress::without_state),
+            progress: position.map(|position| ShardProgress::without_state(position, None)),
         };
         Positions(Checkpoint {
             job: "job".to_owned(),

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
 
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
@@ -19,6 +20,7 @@ use crate::engine::intake::{Intake, Work};
 use crate::engine::messages::{Delivery, FromReader, StartShard, ToCoordinator};
 use crate::engine::refusals::settle;
 use crate::error::ConsumerError;
+use crate::event_time::{Published, ShardTime};
 use crate::events::ConsumerEvent;
 use crate::lineage::ShardProgress;
 use crate::position::ShardPosition;
@@ -43,9 +45,26 @@ pub(super) struct Shared<S: Schema> {
 struct InHand<T> {
     batch: Batch<T>,
     position: RecordPosition,
+    /// The event time that the shard comes to with it.
+    watermark: Option<SystemTime>,
     memory: Arc<OwnedSemaphorePermit>,
     /// The dead-letter hook at work; kept over calls, so that a dropped one does not call it again.
     settling: Option<BoxFuture<'static, Result<(), ConsumerError>>>,
+}
+
+/// A shard that is read, or was.
+#[derive(Debug)]
+struct ReadShard {
+    position: ShardPosition,
+    /// Nothing where no event time is kept.
+    time: Option<ShardTime>,
+}
+
+/// A batch that the user works on.
+struct HandedOut {
+    shard: StreamShard,
+    watermark: Option<SystemTime>,
+    _memory: Arc<OwnedSemaphorePermit>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,16 +87,19 @@ pub struct Subtask<S: Schema> {
     shared: Arc<Shared<S>>,
     intake: Intake<S>,
     /// How far each of its shards was handed out; ended ones stay, since the user may not have kept their end yet.
-    positions: BTreeMap<StreamShard, ShardPosition>,
+    shards: BTreeMap<StreamShard, ReadShard>,
+    /// The job's watermark; nothing before the first shard, and where no event time is kept.
+    published: Option<watch::Receiver<Published>>,
     in_hand: Option<InHand<S::Item>>,
-    /// Of the batch handed out last; the user is done with it when the next one is asked for.
-    handed_out: Option<Arc<OwnedSemaphorePermit>>,
+    /// The batch handed out last; the user is done with it when the next one is asked for.
+    handed_out: Option<HandedOut>,
     end: Option<End>,
 }
 
 impl<S: Schema> Subtask<S> {
-    pub(super) const fn new(index: usize, shared: Arc<Shared<S>>, intake: Intake<S>) -> Self {
-        Self { index, shared, intake, positions: BTreeMap::new(), in_hand: None, handed_out: None, end: None }
+    pub(super) fn new(index: usize, shared: Arc<Shared<S>>, intake: Intake<S>) -> Self {
+        let (shards, published) = (BTreeMap::new(), None);
+        Self { index, shared, intake, shards, published, in_hand: None, handed_out: None, end: None }
     }
 
     /// Its number among the job's subtasks, from 0.
@@ -112,7 +134,7 @@ impl<S: Schema> Subtask<S> {
         for stream in &mut checkpoint.streams {
             for state in &mut stream.shards {
                 let id = StreamShard { stream: stream.name.clone(), shard: state.shard.id.clone() };
-                let own = self.positions.get(&id).copied().map(ShardProgress::without_state);
+                let own = self.shards.get(&id).map(|shard| self.progress_of(shard));
                 let given_up = state.progress.take_if(|progress| progress.position.is_ended());
                 let known = own.or(given_up).or_else(|| self.shared.base.get(&id).cloned());
                 state.progress = known.or_else(|| state.progress.take());
@@ -132,7 +154,9 @@ impl<S: Schema> Subtask<S> {
             }
             None => {}
         }
-        self.handed_out = None;
+        if let Some(HandedOut { shard, watermark, .. }) = self.handed_out.take() {
+            self.advance(&shard, watermark);
+        }
         let result = ready!(self.poll_open(context));
         match &result {
             Ok(Some(_)) => {}
@@ -181,16 +205,18 @@ impl<S: Schema> Subtask<S> {
                 return Poll::Ready(Err(error));
             }
         }
-        let Some(InHand { batch, position, memory, .. }) = self.in_hand.take() else {
+        let Some(InHand { mut batch, position, watermark, memory, .. }) = self.in_hand.take() else {
             return Poll::Ready(Ok(None));
         };
-        if let Some(known) = self.positions.get_mut(&batch.shard) {
-            known.delivered(position);
+        if let Some(known) = self.shards.get_mut(&batch.shard) {
+            known.position.delivered(position);
         }
         if batch.items.is_empty() {
+            self.advance(&batch.shard, watermark);
             return Poll::Ready(Ok(None));
         }
-        self.handed_out = Some(memory);
+        batch.watermark = self.watermark();
+        self.handed_out = Some(HandedOut { shard: batch.shard.clone(), watermark, _memory: memory });
         Poll::Ready(Ok(Some(batch)))
     }
 
@@ -198,17 +224,30 @@ impl<S: Schema> Subtask<S> {
         self.intake.read(start);
         let (shard, subtask) = (start.id.clone(), self.index);
         (self.shared.readers.listener)(&ConsumerEvent::ShardStarted { shard, subtask });
-        self.positions.insert(start.id.clone(), start.position);
+        if self.published.is_none() {
+            self.published = start.time.as_ref().map(ShardTime::published);
+        }
+        let shard = ReadShard { position: start.position, time: start.time.clone() };
+        self.shards.insert(start.id.clone(), shard);
     }
 
     fn take_in(&mut self, message: FromReader<Decoded<S::Item>>) -> Result<(), ConsumerError> {
         match message {
             FromReader::Batch(delivery) => self.take_in_hand(delivery),
             FromReader::AtTip { shard, asked_at, served_at, last_arrival } => {
-                if let (Some(position), Some(served_at)) = (self.positions.get_mut(&shard), served_at) {
-                    position.caught_up(served_at, last_arrival);
+                if let Some(known) = self.shards.get_mut(&shard) {
+                    if let Some(served_at) = served_at {
+                        known.position.caught_up(served_at, last_arrival);
+                    }
+                    if let Some(time) = &known.time {
+                        time.at_tip(asked_at);
+                    }
                 }
                 self.tell(ToCoordinator::AtTip { shard, asked_at });
+            }
+            FromReader::Held { shard, watermark } => {
+                self.advance(&shard, Some(watermark));
+                self.tell(ToCoordinator::Held);
             }
             FromReader::Ended { shard } => self.end_shard(shard),
             FromReader::TakenOver { shard } => self.tell(ToCoordinator::TakenOver { shard }),
@@ -219,31 +258,46 @@ impl<S: Schema> Subtask<S> {
     }
 
     fn take_in_hand(&mut self, delivery: Delivery<Decoded<S::Item>>) {
-        let Delivery { shard, items, position, behind_latest, _memory: memory } = delivery;
+        let Delivery { shard, items, position, behind_latest, watermark, _memory: memory } = delivery;
         let Judgement { items, refusals } = Judgement::of(items);
         let settling = refusals.map(|refusals| -> BoxFuture<'static, _> {
             Box::pin(settle(Arc::clone(&self.shared.readers), shard.clone(), refusals))
         });
-        let batch = Batch { shard, items, behind_latest };
-        self.in_hand = Some(InHand { batch, position, memory, settling });
+        let batch = Batch { shard, items, behind_latest, watermark: None };
+        self.in_hand = Some(InHand { batch, position, watermark, memory, settling });
     }
 
     /// All of the shard was handed out, and more was asked for: its children may begin.
     fn end_shard(&mut self, shard: StreamShard) {
-        let Some(position) = self.positions.get_mut(&shard).filter(|position| !position.is_ended()) else {
+        let Some(known) = self.shards.get_mut(&shard).filter(|known| !known.position.is_ended()) else {
             return;
         };
-        position.end();
-        let progress = ShardProgress::without_state(*position);
+        known.position.end();
+        let progress = ShardProgress::without_state(known.position, known.time.as_ref().and_then(ShardTime::watermark));
         (self.shared.readers.listener)(&ConsumerEvent::ShardEnded { shard: shard.clone() });
         self.tell(ToCoordinator::Ended { shard, progress });
     }
 
     fn progress(&self) -> Vec<(StreamShard, ShardProgress)> {
-        let progress = |(shard, position): (&StreamShard, &ShardPosition)| {
-            (shard.clone(), ShardProgress::without_state(*position))
-        };
-        self.positions.iter().map(progress).collect()
+        self.shards.iter().map(|(id, shard)| (id.clone(), self.progress_of(shard))).collect()
+    }
+
+    /// Raised to the job's watermark, so that it does not go back where the job is restored.
+    fn progress_of(&self, shard: &ReadShard) -> ShardProgress {
+        let own = shard.time.as_ref().and_then(ShardTime::watermark);
+        ShardProgress::without_state(shard.position, own.max(self.watermark()))
+    }
+
+    /// The job's watermark.
+    fn watermark(&self) -> Option<SystemTime> {
+        self.published.as_ref().and_then(|published| published.borrow().watermark)
+    }
+
+    /// The user is done with records with which the shard came to `watermark`, or will come with the next.
+    fn advance(&self, shard: &StreamShard, watermark: Option<SystemTime>) {
+        if let Some(time) = self.shards.get(shard).and_then(|known| known.time.as_ref()) {
+            time.advance(watermark);
+        }
     }
 
     fn fail(&mut self, error: &ConsumerError) {
@@ -292,7 +346,7 @@ impl<S: Schema> fmt::Debug for Subtask<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subtask")
             .field("index", &self.index)
-            .field("shards", &self.positions.len())
+            .field("shards", &self.shards.len())
             .field("end", &self.end)
             .finish_non_exhaustive()
     }

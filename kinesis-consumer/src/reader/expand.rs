@@ -10,11 +10,22 @@ use kinesis_aggregation::{Aggregate, DecodeOptions, MemberCursor};
 use kinesis_core::{HashKeyRange, RecordPosition, RequestError, RequestErrorKind, SequenceNumber};
 
 use super::{ForeignMembers, ReaderSettings, ReaderShared};
+use crate::engine::messages::StartShard;
 use crate::error::ConsumerError;
+use crate::event_time::{Limit, ReaderTime};
 use crate::events::{ConsumerEvent, Listener};
 use crate::position::ShardPosition;
 use crate::record::{PartitionKey, Record, StreamShard};
 use crate::schema::Schema;
+
+/// What comes next in a reply.
+#[derive(Debug)]
+pub(super) enum Next<T> {
+    Chunk(Chunk<T>),
+    /// The next record waits for other shards: with it, this one comes to the watermark.
+    Held(SystemTime),
+    Over,
+}
 
 /// Items for one batch, and the position that they reach; there may be none where all records were dropped or skipped.
 #[derive(Debug)]
@@ -23,6 +34,15 @@ pub(super) struct Chunk<T> {
     pub(super) position: RecordPosition,
     /// How many user records were looked at.
     pub(super) user_records: usize,
+    /// The event time that the shard comes to with the items.
+    pub(super) watermark: Option<SystemTime>,
+}
+
+/// What was made of a user record.
+struct Made<T> {
+    item: Option<T>,
+    position: RecordPosition,
+    watermark: Option<SystemTime>,
 }
 
 /// A Kinesis record that is being taken apart.
@@ -35,7 +55,7 @@ struct Opened {
 }
 
 /// Takes aggregates apart and decodes records, batch by batch; a reply is never decoded as a whole.
-pub(super) struct Expander<S> {
+pub(super) struct Expander<S: Schema> {
     id: StreamShard,
     range: HashKeyRange,
     schema: Arc<S>,
@@ -43,6 +63,10 @@ pub(super) struct Expander<S> {
     listener: Listener,
     records: IntoIter<SdkRecord>,
     opened: Option<Opened>,
+    /// Nothing where no event time is kept.
+    time: Option<ReaderTime>,
+    /// Comes next, once the limit allows it.
+    held: Option<Made<S::Item>>,
 }
 
 /// What is being collected.
@@ -50,13 +74,27 @@ struct Collecting<T> {
     items: Vec<T>,
     position: Option<RecordPosition>,
     user_records: usize,
+    watermark: Option<SystemTime>,
+    /// How far the shard may be read.
+    limit: Limit,
+}
+
+impl<T> Collecting<T> {
+    fn add(&mut self, made: Made<T>) {
+        self.items.extend(made.item);
+        self.user_records += 1;
+        self.position = Some(made.position);
+        self.watermark = made.watermark;
+    }
 }
 
 impl<S: Schema> Expander<S> {
-    pub(super) fn new(shared: &ReaderShared<S>, id: StreamShard, range: HashKeyRange) -> Self {
+    pub(super) fn new(shared: &ReaderShared<S>, start: &StartShard) -> Self {
         Self {
-            id,
-            range,
+            id: start.id.clone(),
+            range: start.shard.hash_key_range,
+            time: start.time.as_ref().map(|time| time.reader(&start.id)),
+            held: None,
             schema: Arc::clone(&shared.schema),
             settings: Arc::clone(&shared.settings),
             listener: Arc::clone(&shared.listener),
@@ -69,12 +107,24 @@ impl<S: Schema> Expander<S> {
     pub(super) fn begin(&mut self, records: Vec<SdkRecord>) {
         self.records = records.into_iter();
         self.opened = None;
+        self.held = None;
     }
 
-    /// The next batch of what comes after `position`; nothing at the end of the reply.
-    pub(super) fn next_chunk(&mut self, position: &ShardPosition) -> Result<Option<Chunk<S::Item>>, ConsumerError> {
-        let mut collecting = Collecting { items: Vec::new(), position: None, user_records: 0 };
-        while collecting.items.len() < self.settings.max_batch {
+    /// Waits until the shard may come to `watermark`. Cancel safety: nothing is lost.
+    pub(super) async fn allowed(&mut self, watermark: SystemTime) {
+        if let Some(time) = &mut self.time {
+            time.allowed(watermark).await;
+        }
+    }
+
+    /// The next batch of what comes after `position`, as far as the shard may be read.
+    pub(super) fn next_chunk(&mut self, position: &ShardPosition) -> Result<Next<S::Item>, ConsumerError> {
+        let limit = self.time.as_ref().map_or(Limit::Unlimited, ReaderTime::limit);
+        let mut collecting = Collecting { items: Vec::new(), position: None, user_records: 0, watermark: None, limit };
+        if let Some(held) = self.held.take() {
+            self.admit_made(held, &mut collecting);
+        }
+        while collecting.items.len() < self.settings.max_batch && self.held.is_none() {
             if let Some(opened) = self.opened.take() {
                 self.opened = self.collect_members(opened, position, &mut collecting)?;
             } else if let Some(record) = self.records.next() {
@@ -83,8 +133,21 @@ impl<S: Schema> Expander<S> {
                 break;
             }
         }
-        let Collecting { items, position, user_records } = collecting;
-        Ok(position.map(|position| Chunk { items, position, user_records }))
+        let Collecting { items, position, user_records, watermark, .. } = collecting;
+        Ok(match (position, self.held.as_ref().and_then(|held| held.watermark)) {
+            (Some(position), _) => Next::Chunk(Chunk { items, position, user_records, watermark }),
+            (None, Some(watermark)) => Next::Held(watermark),
+            (None, None) => Next::Over,
+        })
+    }
+
+    /// Takes an item up, or holds it where the shard may not be read so far yet.
+    fn admit_made(&mut self, made: Made<S::Item>, collecting: &mut Collecting<S::Item>) {
+        if collecting.limit.allows(made.watermark) {
+            collecting.add(made);
+        } else {
+            self.held = Some(made);
+        }
     }
 
     fn open(
@@ -147,7 +210,7 @@ impl<S: Schema> Expander<S> {
 
     /// Collects members up to a full batch; gives back an aggregate that is not exhausted.
     fn collect_members(
-        &self,
+        &mut self,
         mut opened: Opened,
         position: &ShardPosition,
         collecting: &mut Collecting<S::Item>,
@@ -155,7 +218,8 @@ impl<S: Schema> Expander<S> {
         let per_member = self.settings.foreign_members == ForeignMembers::PerMember;
         let mut members = opened.aggregate.members_from(opened.next);
         loop {
-            if collecting.items.len() >= self.settings.max_batch && members.len() > 0 {
+            let is_full = collecting.items.len() >= self.settings.max_batch || self.held.is_some();
+            if is_full && members.len() > 0 {
                 opened.next = members.cursor();
                 return Ok(Some(opened));
             }
@@ -181,16 +245,18 @@ impl<S: Schema> Expander<S> {
         Ok(None)
     }
 
-    fn collect(&self, record: Record, collecting: &mut Collecting<S::Item>) -> Result<(), ConsumerError> {
-        let position = record.position;
+    fn collect(&mut self, record: Record, collecting: &mut Collecting<S::Item>) -> Result<(), ConsumerError> {
+        let (position, arrived_at) = (record.position, record.arrived_at);
         let item = self.schema.decode(record).map_err(|source| ConsumerError::Schema {
             shard: self.id.clone(),
             position,
             source,
         })?;
-        collecting.items.extend(item);
-        collecting.user_records += 1;
-        collecting.position = Some(position);
+        let watermark = self
+            .time
+            .as_mut()
+            .and_then(|time| time.on_record(item.as_ref().and_then(|item| self.schema.event_time(item, arrived_at))));
+        self.admit_made(Made { item, position, watermark }, collecting);
         Ok(())
     }
 }
@@ -259,6 +325,8 @@ mod tests {
             listener: Arc::new(move |event: &ConsumerEvent| seen.lock().push(event.clone())),
             records: Vec::new().into_iter(),
             opened: None,
+            time: None,
+            held: None,
         };
         Harness { expander, events }
     }
@@ -282,7 +350,7 @@ mod tests {
 
     fn all(harness: &mut Harness, position: &mut ShardPosition) -> Vec<(Vec<String>, RecordPosition)> {
         let mut chunks = Vec::new();
-        while let Some(chunk) = harness.expander.next_chunk(position).unwrap() {
+        while let Next::Chunk(chunk) = harness.expander.next_chunk(position).unwrap() {
             position.delivered(chunk.position);
             chunks.push((chunk.items, chunk.position));
         }

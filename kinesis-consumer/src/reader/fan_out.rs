@@ -13,12 +13,13 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use self::schedule::{Outcome, Schedule};
 use super::ReaderShared;
-use super::outlet::{Ended, Outlet, resident_bytes};
+use super::outlet::{Delivered, Ended, Outlet, resident_bytes};
 use super::retention_watch::Exposure;
 use crate::control::Control;
 use crate::engine::messages::{FromReader, StartShard};
 use crate::error::ConsumerError;
 use crate::fan_out::FanOut;
+use crate::record::StreamShard;
 use crate::schema::Schema;
 use crate::service_clock::ServiceClock;
 
@@ -162,7 +163,8 @@ impl<S: Schema> FanOutReader<S> {
         let mut reading = Some(Reading { subscription, renew_at });
         let mut memory = Some(memory).filter(|_| self.wanted_bytes > 0);
         while let Some(current) = &mut reading {
-            let event = match self.next_event(current, called).await {
+            let (silence, control) = (self.silence, self.control.clone());
+            let event = match next_event(current, called, silence, control, &self.outlet.id).await {
                 ControlFlow::Continue(event) => event,
                 ControlFlow::Break(outcome) => return Ok(Err(outcome)),
             };
@@ -175,38 +177,6 @@ impl<S: Schema> FanOutReader<S> {
             }
         }
         Ok(Err(Outcome::Left))
-    }
-
-    /// The next event, or how the subscription ended.
-    async fn next_event(&self, reading: &mut Reading, called: Instant) -> ControlFlow<Outcome, SubscribeToShardEvent> {
-        let silent_at = Instant::now() + self.silence;
-        let mut control = self.control.clone();
-        let is_drained = async {
-            // What is at the tip now says nothing about what there was when the job was asked to drain.
-            if control.wait_for(|control| control.drain.is_some_and(|since| since > called)).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        let waited = timeout_at(silent_at.min(reading.renew_at), reading.subscription.next_event());
-        let waited = tokio::select! {
-            biased;
-            waited = waited => waited,
-            () = is_drained => return ControlFlow::Break(Outcome::Left),
-        };
-        ControlFlow::Break(match waited {
-            Ok(Ok(Some(event))) => return ControlFlow::Continue(event),
-            Ok(Ok(None)) => Outcome::Over,
-            Ok(Err(error)) if error.kind() == RequestErrorKind::InUse => Outcome::TakenOver,
-            Ok(Err(error)) => Outcome::Failed(error),
-            Err(_) if reading.renew_at <= Instant::now() => Outcome::Left,
-            Err(_) => Outcome::Failed(self.silent()),
-        })
-    }
-
-    fn silent(&self) -> RequestError {
-        let what = format!("no event within {:?}", self.silence);
-        let kind = RequestErrorKind::Timeout;
-        RequestError::new("SubscribeToShard", &self.outlet.id.to_string(), kind, None, &what)
     }
 
     /// Takes an event in; the subscription is dropped where its records wait for too long.
@@ -229,8 +199,13 @@ impl<S: Schema> FanOutReader<S> {
             let Some(room) = self.room(resident_bytes(&records), memory.take()).await else {
                 return Ok(ControlFlow::Break(Err(Outcome::Left)));
             };
-            if !self.deliver(records, behind, room, reading).await? {
-                return Ok(ControlFlow::Break(Ok(Next::Stopped)));
+            match self.deliver(records, behind, room, reading).await? {
+                Delivered::All { .. } => {}
+                Delivered::Part { .. } => {
+                    self.continuation = None;
+                    return Ok(ControlFlow::Break(Err(Outcome::Left)));
+                }
+                Delivered::Stopped => return Ok(ControlFlow::Break(Ok(Next::Stopped))),
             }
         }
         memory.take();
@@ -286,23 +261,59 @@ impl<S: Schema> FanOutReader<S> {
         Some(room)
     }
 
-    /// Hands the records on, and leaves the subscription where that takes long; whether somebody listens.
+    /// Hands the records on, and leaves the subscription where that takes long.
     async fn deliver(
         &mut self,
         records: Vec<SdkRecord>,
         behind: Option<Duration>,
         room: OwnedSemaphorePermit,
         reading: &mut Option<Reading>,
-    ) -> Result<bool, ConsumerError> {
+    ) -> Result<Delivered, ConsumerError> {
         let mut delivering = pin!(self.outlet.deliver(records, behind, room));
-        let delivered = tokio::select! {
+        tokio::select! {
             biased;
             delivered = &mut delivering => delivered,
             () = sleep(PARKED) => {
                 *reading = None;
                 delivering.await
             }
-        };
-        delivered.map(|(_, is_heard)| is_heard)
+        }
     }
+}
+
+/// The next event, or how the subscription ended.
+async fn next_event(
+    reading: &mut Reading,
+    called: Instant,
+    silence: Duration,
+    mut control: watch::Receiver<Control>,
+    id: &StreamShard,
+) -> ControlFlow<Outcome, SubscribeToShardEvent> {
+    let silent_at = Instant::now() + silence;
+    let is_drained = async {
+        // What is at the tip now says nothing about what there was when the job was asked to drain.
+        if control.wait_for(|control| control.drain.is_some_and(|since| since > called)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let waited = timeout_at(silent_at.min(reading.renew_at), reading.subscription.next_event());
+    let waited = tokio::select! {
+        biased;
+        waited = waited => waited,
+        () = is_drained => return ControlFlow::Break(Outcome::Left),
+    };
+    ControlFlow::Break(match waited {
+        Ok(Ok(Some(event))) => return ControlFlow::Continue(event),
+        Ok(Ok(None)) => Outcome::Over,
+        Ok(Err(error)) if error.kind() == RequestErrorKind::InUse => Outcome::TakenOver,
+        Ok(Err(error)) => Outcome::Failed(error),
+        Err(_) if reading.renew_at <= Instant::now() => Outcome::Left,
+        Err(_) => Outcome::Failed(silent(id, silence)),
+    })
+}
+
+fn silent(id: &StreamShard, silence: Duration) -> RequestError {
+    let what = format!("no event within {:?}", silence);
+    let kind = RequestErrorKind::Timeout;
+    RequestError::new("SubscribeToShard", &id.to_string(), kind, None, &what)
 }

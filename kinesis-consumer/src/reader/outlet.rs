@@ -9,7 +9,7 @@ use kinesis_core::{IteratorStart, RandomStream, RecordPosition, RequestErrorKind
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
-use super::expand::{Chunk, Expander, arrival, sequence_number};
+use super::expand::{Chunk, Expander, Next, arrival, sequence_number};
 use super::retention_watch::{Exposure, RetentionWatch};
 use super::{LossPolicy, ReaderShared};
 use crate::engine::messages::{Delivery, FromReader, StartShard};
@@ -41,6 +41,17 @@ pub(super) enum Ended {
     Failed(ConsumerError),
 }
 
+/// What became of the records of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    /// They were handed on; so many user records were looked at.
+    All { user_records: usize },
+    /// Not all were: the shard waited for others, and its memory was wanted. They are to be read again.
+    Part { user_records: usize },
+    /// Nobody listens any more.
+    Stopped,
+}
+
 /// The way of a shard's records from its reader to its subtask, and what is known of how far it was read.
 pub(super) struct Outlet<S: Schema> {
     pub(super) shared: Arc<ReaderShared<S>>,
@@ -54,6 +65,10 @@ pub(super) struct Outlet<S: Schema> {
     expander: Expander<S>,
     last_arrival: Option<SystemTime>,
     told_tip: Option<Instant>,
+    /// Whether event time is kept, for which each tip counts that records came before.
+    tells_all_tips: bool,
+    /// Whether records were handed on since a tip was told.
+    is_past_tip: bool,
     /// The service's clock at the tip that was told last, or when the job began.
     tip_clock: ServiceClock,
     /// Nothing more of the shard is wanted: what is left of it is lost.
@@ -74,9 +89,11 @@ impl<S: Schema> Outlet<S> {
             expected: None,
             retention: RetentionWatch::new(start.position.not_before(), shared.clock.now()),
             place: shared.board.place(&start.id, Instant::now()),
-            expander: Expander::new(&shared, start.id.clone(), start.shard.hash_key_range),
+            expander: Expander::new(&shared, start),
             last_arrival: None,
             told_tip: None,
+            tells_all_tips: start.time.is_some(),
+            is_past_tip: false,
             tip_clock: start.clock,
             abandoned,
             shared,
@@ -89,7 +106,7 @@ impl<S: Schema> Outlet<S> {
     }
 
     /// Tells the subtask how reading ended.
-    pub(super) async fn end(&self, ended: Ended) {
+    pub(super) async fn end(self, ended: Ended) {
         let shard = self.id.clone();
         let message = match ended {
             Ended::Shard => FromReader::Ended { shard },
@@ -161,33 +178,68 @@ impl<S: Schema> Outlet<S> {
         }
     }
 
-    /// Hands the records on in batches; returns how many user records they held, and whether somebody listens.
+    /// Hands the records on in batches.
+    ///
+    /// Records that have to wait for other shards do so here, for as long as nobody wants their memory: else shards that
+    /// wait could keep those that they wait for from being read.
     pub(super) async fn deliver(
         &mut self,
         records: Vec<SdkRecord>,
         behind_latest: Option<Duration>,
         memory: OwnedSemaphorePermit,
-    ) -> Result<(usize, bool), ConsumerError> {
+    ) -> Result<Delivered, ConsumerError> {
         let memory = Arc::new(memory);
         let mut user_records = 0;
+        self.is_past_tip |= !records.is_empty();
         self.last_arrival = records.last().and_then(arrival).or(self.last_arrival);
         self.retention.read(records.iter().filter_map(arrival).max());
         self.expander.begin(records);
-        while let Some(Chunk { items, position, user_records: count }) = self.expander.next_chunk(&self.position)? {
+        loop {
+            let chunk = match self.expander.next_chunk(&self.position)? {
+                Next::Chunk(chunk) => chunk,
+                Next::Over => return Ok(Delivered::All { user_records }),
+                Next::Held(until) => {
+                    let shared = Arc::clone(&self.shared);
+                    tokio::select! {
+                        biased;
+                        is_heard = self.wait_for_others(until) => if !is_heard { return Ok(Delivered::Stopped) },
+                        () = shared.memory.wanted() => {
+                            drop(memory);
+                            self.expander.begin(Vec::new());
+                            let is_heard = self.wait_for_others(until).await;
+                            return Ok(if is_heard { Delivered::Part { user_records } } else { Delivered::Stopped });
+                        }
+                    }
+                    continue;
+                }
+            };
+            let Chunk { items, position, user_records: count, watermark } = chunk;
             user_records += count;
             self.position.delivered(position);
             let (shard, _memory) = (self.id.clone(), Arc::clone(&memory));
-            let delivery = Delivery { shard, items, position, behind_latest, _memory };
+            let delivery = Delivery { shard, items, position, behind_latest, watermark, _memory };
             if self.out.send(FromReader::Batch(delivery)).await.is_err() {
-                return Ok((user_records, false));
+                return Ok(Delivered::Stopped);
             }
         }
-        Ok((user_records, true))
+    }
+
+    /// Says that the shard waits for others, and waits until it may come to `watermark`; whether somebody listens.
+    async fn wait_for_others(&mut self, watermark: SystemTime) -> bool {
+        if self.out.send(FromReader::Held { shard: self.id.clone(), watermark }).await.is_err() {
+            return false;
+        }
+        tokio::select! {
+            biased;
+            () = self.expander.allowed(watermark) => true,
+            () = self.out.closed() => false,
+        }
     }
 
     /// Says that another subscription took the shard over; whether somebody listens.
-    pub(super) async fn tell_taken_over(&self) -> bool {
-        self.out.send(FromReader::TakenOver { shard: self.id.clone() }).await.is_ok()
+    pub(super) fn tell_taken_over(&self) -> impl Future<Output = bool> + Send + use<S> {
+        let (out, shard) = (self.out.clone(), self.id.clone());
+        async move { out.send(FromReader::TakenOver { shard }).await.is_ok() }
     }
 
     /// Says that the shard was empty at its tip, now and then, and when the job waits for it; whether somebody listens.
@@ -199,11 +251,13 @@ impl<S: Schema> Outlet<S> {
         let due = self
             .told_tip
             .is_none_or(|told| asked_at.saturating_duration_since(told) >= self.shared.settings.tip_interval);
-        if !due && !waited_for {
+        let counts = self.tells_all_tips && self.is_past_tip;
+        if !due && !waited_for && !counts {
             return true;
         }
         let served_at = self.tip_clock(asked_at, served_at);
         self.told_tip = Some(asked_at);
+        self.is_past_tip = false;
         if let Some(served_at) = served_at {
             self.position.caught_up(served_at, self.last_arrival);
         }

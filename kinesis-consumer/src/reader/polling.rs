@@ -11,7 +11,7 @@ use kinesis_core::{
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
-use super::outlet::{Ended, Outlet, record_bytes, resident_bytes};
+use super::outlet::{Delivered, Ended, Outlet, record_bytes, resident_bytes};
 use super::patience::Patience;
 use super::retention_watch::Exposure;
 use super::{ReaderShared, Reservation};
@@ -128,13 +128,21 @@ impl<S: Schema> PollingReader<S> {
         let at_tip = reply.records.is_empty() && reply.millis_behind_latest == Some(0);
         let before = self.outlet.position.last();
         let behind_latest = behind_latest(&reply);
-        let (user_records, alive) = self.outlet.deliver(reply.records, behind_latest, memory).await?;
+        let user_records = match self.outlet.deliver(reply.records, behind_latest, memory).await? {
+            Delivered::All { user_records } => user_records,
+            Delivered::Part { user_records } => {
+                self.pacer.on_reply(called, Instant::now(), bytes, user_records);
+                self.iterator = None;
+                return Ok(Next::Poll);
+            }
+            Delivered::Stopped => return Ok(Next::Stopped),
+        };
         self.pacer.on_reply(called, Instant::now(), bytes, user_records);
         if at_tip {
             self.outlet.retention.at_tip(dated);
-        }
-        if !alive || at_tip && !self.outlet.tell_tip(called, served_at).await {
-            return Ok(Next::Stopped);
+            if !self.outlet.tell_tip(called, served_at).await {
+                return Ok(Next::Stopped);
+            }
         }
         if exposure != Exposure::None && self.outlet.position.last() != before {
             // So close to retention every reply has to begin with the last record of the one before.

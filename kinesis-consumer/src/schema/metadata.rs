@@ -46,6 +46,10 @@ impl<S: Schema> Schema for WithMetadata<S> {
         Ok(item.map(|item| Described { metadata, item }))
     }
 
+    fn event_time(&self, item: &Self::Item, arrived_at: Option<SystemTime>) -> Option<SystemTime> {
+        self.0.event_time(&item.item, arrived_at)
+    }
+
     fn error_policy(&self) -> ErrorPolicy {
         self.0.error_policy()
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use kinesis_core::RecordPosition;
@@ -102,6 +103,10 @@ impl<S: Schema> Schema for OnError<S> {
         self.schema.decode(record)
     }
 
+    fn event_time(&self, item: &S::Item, arrived_at: Option<SystemTime>) -> Option<SystemTime> {
+        self.schema.event_time(item, arrived_at)
+    }
+
     fn error_policy(&self) -> ErrorPolicy {
         self.policy.clone()
     }
@@ -144,6 +149,13 @@ impl<S: Schema> Judged<S> {
 
 impl<S: Schema> Schema for Judged<S> {
     type Item = Decoded<S::Item>;
+
+    fn event_time(&self, item: &Self::Item, arrived_at: Option<SystemTime>) -> Option<SystemTime> {
+        match item {
+            Decoded::Item(item) => self.schema.event_time(item, arrived_at),
+            Decoded::Refused { .. } => None,
+        }
+    }
 
     fn decode(&self, record: Record) -> Result<Option<Self::Item>, BoxError> {
         let position = record.position;

@@ -140,7 +140,7 @@ impl<S: Schema> Coordinator<S> {
     /// Ends a shard whose loss was accepted, so that its children can go on from where it was.
     fn give_up(&mut self, shard: StreamShard) {
         match self.begun.get(&shard) {
-            Some(subtask) => send(&self.subtasks[*subtask], ToSubtask::Abandon(shard)),
+            Some(begun) => send(&self.subtasks[begun.subtask], ToSubtask::Abandon(shard)),
             None => {
                 if let Some(stream) = self.streams.0.get_mut(&shard.stream) {
                     stream.graph.give_up(&shard.shard);
