@@ -365,6 +365,7 @@ impl<S: Schema> ConsumerBuilder<S> {
             loss: self.loss,
             max_batch: self.max_batch,
             max_members: DEFAULT_MAX_MEMBERS,
+            waiting_records: self.config.event_time().queue_capacity.max(1),
             tip_interval: TIP_INTERVAL,
         }
     }

@@ -71,6 +71,8 @@ pub(crate) struct ReaderSettings {
     pub(crate) max_batch: usize,
     /// The most user records that one aggregate may hold.
     pub(crate) max_members: usize,
+    /// The most records that a shard asks for once some of it had to wait for other shards.
+    pub(crate) waiting_records: u32,
     /// How often a shard at its tip says so.
     pub(crate) tip_interval: Duration,
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use kinesis_core::{Epoch, HashKeyRange};
 use tokio::sync::watch::error::RecvError;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::intake::{Intake, Work};
 use super::messages::{Delivery, FromReader, StartShard, ToCoordinator};
@@ -161,7 +162,7 @@ impl<S: Schema, P: Processor<S::Item>> Subtask<S, P> {
                     running.position.caught_up(served_at, last_arrival);
                 }
                 if let Some(time) = self.time_of(&shard) {
-                    time.at_tip(asked_at);
+                    time.at_tip(Instant::now());
                 }
                 self.tell(ToCoordinator::AtTip { shard, asked_at });
                 Ok(())

@@ -38,9 +38,10 @@ pub(super) struct Alignment {
 impl Alignment {
     /// How far shards may be read now.
     ///
-    /// A shard that was just seen empty at its tip has nothing to be waited for, silent as it may be.
+    /// A shard that was just seen empty at its tip has nothing to be waited for, silent as it may be. Nor is an end waited
+    /// for whose child has another parent: that one has to be read on, and would wait for its own child.
     pub(super) fn limit(&self, shards: &[Contribution]) -> Limit {
-        let behind = shards.iter().filter(|shard| !shard.is_at_tip).map(|shard| shard.watermark).min();
+        let behind = shards.iter().filter(|shard| !shard.is_free).map(|shard| shard.watermark).min();
         match behind {
             None => Limit::Unlimited,
             Some(None) => Limit::Unknown,
@@ -55,11 +56,11 @@ mod tests {
     use crate::event_time::shard::tests::ms;
 
     fn reading(watermark: Option<i64>) -> Contribution {
-        Contribution { watermark: watermark.map(ms), is_idle: false, is_at_tip: false }
+        Contribution { watermark: watermark.map(ms), is_idle: false, is_free: false }
     }
 
     fn at_tip(watermark: Option<i64>) -> Contribution {
-        Contribution { is_at_tip: true, ..reading(watermark) }
+        Contribution { is_free: true, ..reading(watermark) }
     }
 
     const ALIGNMENT: Alignment = Alignment { lookahead: Duration::from_millis(100) };

@@ -47,7 +47,7 @@ impl JobWatermark {
     pub(crate) fn new(event_time: EventTime, restored: impl Iterator<Item = Hold>) -> Self {
         // Shards without a past have no say in how far the job had come.
         let known = restored.filter_map(|hold| match hold {
-            Hold::Reading { watermark, has_begun: true, .. } | Hold::Final { watermark } => Some(watermark),
+            Hold::Reading { watermark, has_begun: true, .. } | Hold::Final { watermark, .. } => Some(watermark),
             Hold::Reading { .. } => None,
         });
         let limit = if event_time.is_aligned { Limit::Unknown } else { Limit::Unlimited };
@@ -87,13 +87,15 @@ impl JobWatermark {
 
     fn contribution(&self, hold: Hold, now: Instant) -> Contribution {
         match hold {
-            Hold::Final { watermark } => Contribution { watermark, is_idle: false, is_at_tip: false },
+            Hold::Final { watermark, waits_for_others } => {
+                Contribution { watermark, is_idle: false, is_free: waits_for_others }
+            }
             Hold::Reading { shard, watermark, has_children, .. } => match self.reading.get(&shard) {
                 Some(progress) => {
                     let idle = self.event_time.config.idle_interval;
                     progress.lock().contribution(idle, !has_children, now)
                 }
-                None => Contribution { watermark, is_idle: false, is_at_tip: false },
+                None => Contribution { watermark, is_idle: false, is_free: false },
             },
         }
     }

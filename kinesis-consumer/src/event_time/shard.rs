@@ -21,8 +21,8 @@ pub(super) struct Contribution {
     pub(super) watermark: Option<SystemTime>,
     /// Silent for so long that nobody waits for it.
     pub(super) is_idle: bool,
-    /// Nothing of it is left to be read.
-    pub(super) is_at_tip: bool,
+    /// Whether nobody has to stay near it: nothing of it is left to be read, or others have to be read first.
+    pub(super) is_free: bool,
 }
 
 /// What is known of a shard that is being read.
@@ -52,7 +52,7 @@ impl Progress {
         let is_at_tip = may_be_idle && self.tip_at.is_some_and(|at| since(at) < TIP_COUNTS);
         // A shard that is behind, or cannot be read for the moment, is silent without being idle.
         let is_idle = is_at_tip && idle.is_some_and(|idle| since(self.active_at) >= idle);
-        Contribution { watermark: self.watermark, is_idle, is_at_tip }
+        Contribution { watermark: self.watermark, is_idle, is_free: is_at_tip }
     }
 }
 
@@ -75,9 +75,11 @@ impl ShardTime {
         self.progress.lock().advance(watermark, Instant::now());
     }
 
-    /// The shard was empty at its tip, in a reply to a call made at `asked_at`.
-    pub(crate) fn at_tip(&self, asked_at: Instant) {
-        self.progress.lock().tip_at = Some(asked_at);
+    /// The shard was just seen empty at its tip.
+    ///
+    /// By the arrival of the answer: a subscription is asked for once in five minutes.
+    pub(crate) fn at_tip(&self, now: Instant) {
+        self.progress.lock().tip_at = Some(now);
     }
 
     /// The job's watermark, now and later.
@@ -95,6 +97,14 @@ impl ShardTime {
     }
 }
 
+/// The precision that checkpoints keep, so that a restored watermark is the one that was told.
+fn whole_millis(time: SystemTime) -> SystemTime {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => time - Duration::from_nanos(u64::from(since.subsec_nanos() % 1_000_000)),
+        Err(_) => time,
+    }
+}
+
 /// The times of a shard's records, in the order in which they are read.
 pub(crate) struct ReaderTime {
     generator: Box<dyn WatermarkGenerator>,
@@ -107,7 +117,7 @@ impl ReaderTime {
     pub(crate) fn on_record(&mut self, time: Option<SystemTime>) -> Option<SystemTime> {
         if let Some(time) = time {
             self.generator.on_record(time);
-            self.watermark = self.watermark.max(self.generator.watermark());
+            self.watermark = self.watermark.max(self.generator.watermark().map(whole_millis));
         }
         self.watermark
     }

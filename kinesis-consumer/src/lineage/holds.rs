@@ -20,7 +20,11 @@ pub(crate) enum Hold {
         has_children: bool,
     },
     /// It was read to its end, and not all of its children have begun: there it stays, exactly.
-    Final { watermark: Option<SystemTime> },
+    Final {
+        watermark: Option<SystemTime>,
+        /// A child of it has other ancestors that are not over.
+        waits_for_others: bool,
+    },
 }
 
 impl Node {
@@ -44,9 +48,13 @@ impl ShardGraph {
         let mut children = self.children.get(id).into_iter().flatten().filter_map(|child| self.nodes.get(child));
         if node.is_over() {
             // What is no longer listed, and has no children that wait, has none to come: they are gone with their records.
-            let waits = node.absent == 0 || children.any(|child| !child.has_started() && !child.is_over());
+            let waiting: Vec<&Node> = children.filter(|child| !child.has_started() && !child.is_over()).collect();
+            if node.absent > 0 && waiting.is_empty() || self.is_succeeded(id) {
+                return None;
+            }
             let watermark = if node.is_skipped { self.inherited_watermark(node) } else { node.watermark() };
-            return (waits && !self.is_succeeded(id)).then_some(Hold::Final { watermark });
+            let waits_for_others = waiting.iter().any(|child| !self.is_behind_its_ancestors(child));
+            return Some(Hold::Final { watermark, waits_for_others });
         }
         let has_begun = node.has_started();
         let waits_for_parents = !has_begun && self.parents_of(node).next().is_some();
@@ -113,7 +121,7 @@ mod tests {
                 Hold::Reading { shard, watermark, has_children, .. } => {
                     reading.push((shard.shard.index().unwrap(), millis(watermark), has_children));
                 }
-                Hold::Final { watermark } => ends.push(millis(watermark)),
+                Hold::Final { watermark, .. } => ends.push(millis(watermark)),
             }
         }
         (reading, ends)
@@ -154,6 +162,8 @@ mod tests {
         graph.advance(&parents[0].id, at(5, false));
         graph.advance(&parents[1].id, at(9, true));
         assert_eq!(holds(&graph), (vec![(0, Some(5), true)], vec![Some(9)]));
+        let waits = |hold| matches!(hold, Hold::Final { waits_for_others: true, .. });
+        assert!(graph.holds(&"orders".parse().unwrap()).any(waits), "for the other parent");
         graph.advance(&parents[0].id, at(6, true));
         graph.take_up(&child.id);
         assert_eq!(holds(&graph), (vec![(2, Some(6), false)], vec![]));

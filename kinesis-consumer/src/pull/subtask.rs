@@ -13,6 +13,7 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::FusedStream;
 use kinesis_core::RecordPosition;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::Instant;
 
 use super::Positions;
 use super::outcome::{JobTask, Outcome, cause_of};
@@ -240,7 +241,7 @@ impl<S: Schema> Subtask<S> {
                         known.position.caught_up(served_at, last_arrival);
                     }
                     if let Some(time) = &known.time {
-                        time.at_tip(asked_at);
+                        time.at_tip(Instant::now());
                     }
                 }
                 self.tell(ToCoordinator::AtTip { shard, asked_at });

@@ -305,6 +305,7 @@ mod tests {
             loss: LossPolicy::Fail,
             max_batch,
             max_members: 1000,
+            waiting_records: 1,
             tip_interval: Duration::ZERO,
         }
     }

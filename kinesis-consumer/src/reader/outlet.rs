@@ -64,7 +64,8 @@ pub(super) struct Outlet<S: Schema> {
     pub(super) place: ShardPlace,
     expander: Expander<S>,
     last_arrival: Option<SystemTime>,
-    told_tip: Option<Instant>,
+    /// When the call was made whose tip was told last, and when that was.
+    told_tip: Option<(Instant, Instant)>,
     /// Whether event time is kept, for which each tip counts that records came before.
     tells_all_tips: bool,
     /// Whether records were handed on since a tip was told.
@@ -246,17 +247,17 @@ impl<S: Schema> Outlet<S> {
     ///
     /// It was so after `asked_at`, and at or after `served_at` by the service's clock.
     pub(super) async fn tell_tip(&mut self, asked_at: Instant, served_at: Option<SystemTime>) -> bool {
-        let drain = self.shared.control.borrow().drain;
-        let waited_for = drain.is_some_and(|since| asked_at >= since && self.told_tip.is_none_or(|told| told < since));
-        let due = self
-            .told_tip
-            .is_none_or(|told| asked_at.saturating_duration_since(told) >= self.shared.settings.tip_interval);
+        let (drain, now) = (self.shared.control.borrow().drain, Instant::now());
+        let waited_for =
+            drain.is_some_and(|since| asked_at >= since && self.told_tip.is_none_or(|(told, _)| told < since));
+        let due =
+            self.told_tip.is_none_or(|(_, at)| now.saturating_duration_since(at) >= self.shared.settings.tip_interval);
         let counts = self.tells_all_tips && self.is_past_tip;
         if !due && !waited_for && !counts {
             return true;
         }
         let served_at = self.tip_clock(asked_at, served_at);
-        self.told_tip = Some(asked_at);
+        self.told_tip = Some((asked_at, now));
         self.is_past_tip = false;
         if let Some(served_at) = served_at {
             self.position.caught_up(served_at, self.last_arrival);

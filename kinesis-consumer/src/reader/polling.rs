@@ -67,6 +67,9 @@ pub(crate) struct PollingReader<S: Schema> {
     patience: Patience,
     random: RandomStream,
     throttles: u32,
+    /// Whether what was read last had to wait for other shards and to give its memory back: the next read asks for no more
+    /// than may wait.
+    is_held_back: bool,
 }
 
 impl<S: Schema> PollingReader<S> {
@@ -84,6 +87,7 @@ impl<S: Schema> PollingReader<S> {
             iterator: None,
             proven: None,
             throttles: 0,
+            is_held_back: false,
         }
     }
 
@@ -132,11 +136,12 @@ impl<S: Schema> PollingReader<S> {
             Delivered::All { user_records } => user_records,
             Delivered::Part { user_records } => {
                 self.pacer.on_reply(called, Instant::now(), bytes, user_records);
-                self.iterator = None;
+                (self.iterator, self.is_held_back) = (None, true);
                 return Ok(Next::Poll);
             }
             Delivered::Stopped => return Ok(Next::Stopped),
         };
+        self.is_held_back = false;
         self.pacer.on_reply(called, Instant::now(), bytes, user_records);
         if at_tip {
             self.outlet.retention.at_tip(dated);
@@ -215,7 +220,8 @@ impl<S: Schema> PollingReader<S> {
         let shared = Arc::clone(&self.outlet.shared);
         let (client, id) = (&shared.client, &self.outlet.id);
         let policy = shared.settings.get_records;
-        let (limit, patience) = (self.pacer.max_records(), self.patience.duration());
+        let most = if self.is_held_back { shared.settings.waiting_records } else { u32::MAX };
+        let (limit, patience) = (self.pacer.max_records().min(most), self.patience.duration());
         let result = retry(policy, &mut self.random, || async {
             let Some(reservation) = shared.memory.reserve(MAX_REPLY_BYTES).await else { return Ok(Attempt::Stopped) };
             let Reservation { memory, slot: _slot } = reservation;

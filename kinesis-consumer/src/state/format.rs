@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::time::SystemTime;
 
 use bytes::{Buf, Bytes};
 use kinesis_core::{CommitHandle, Epoch, HashKey, HashKeyRange, RecordPosition, Shard, from_unix_millis, unix_millis};
@@ -184,7 +185,8 @@ impl From<&ShardState> for ShardMessage {
             progress: state.progress.as_ref().map(|progress| ProgressMessage {
                 position: Some(progress.position.into()),
                 user_state: progress.user_state.clone(),
-                watermark_millis: progress.watermark.map(unix_millis),
+                // One before 1970 has no number here; without one, the shard begins to find its own.
+                watermark_millis: progress.watermark.filter(|time| *time >= SystemTime::UNIX_EPOCH).map(unix_millis),
             }),
         }
     }

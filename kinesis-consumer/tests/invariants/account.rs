@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use kinesis_consumer::{Checkpoint, PossibleLoss, StreamShard};
-use kinesis_core::{RecordPosition, RecordPublisher, SequenceNumber, Shard, ShardId};
+use kinesis_core::{EventTimeConfig, RecordPosition, RecordPublisher, SequenceNumber, Shard, ShardId};
 
 use crate::truth::Item;
 
@@ -32,6 +32,17 @@ pub(crate) enum Step {
         run: u64,
         place: Place,
         text: String,
+    },
+    /// A user record was older than the watermark that its processor had been told.
+    Late {
+        run: u64,
+        place: Place,
+    },
+    /// A processor was told the job's watermark.
+    Reached {
+        run: u64,
+        shard: ShardId,
+        watermark: SystemTime,
     },
     Loss {
         run: u64,
@@ -64,6 +75,8 @@ impl Step {
             | Self::Started { run, .. }
             | Self::Ended { run, .. }
             | Self::Record { run, .. }
+            | Self::Late { run, .. }
+            | Self::Reached { run, .. }
             | Self::Loss { run, .. }
             | Self::ShardLost { run, .. }
             | Self::Saved { run, .. }
@@ -76,6 +89,8 @@ impl Step {
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) publisher: RecordPublisher,
+    /// How event time was kept, where it was.
+    pub(crate) event_time: Option<EventTimeConfig>,
     /// How many calls read: GetRecords, and SubscribeToShard.
     pub(crate) reads: [usize; 2],
     /// How many subscriptions had a fault in their events (F16).

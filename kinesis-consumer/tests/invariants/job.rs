@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -61,6 +61,7 @@ pub(crate) struct Lister {
     pub(crate) log: Log,
     pub(crate) pace: Duration,
     pub(crate) state: State,
+    pub(crate) watermark: Option<SystemTime>,
 }
 
 #[async_trait]
@@ -76,8 +77,18 @@ impl Processor<Record> for Lister {
             let key = record.partition_key.as_ref().map(|key| key.as_str().to_owned()).unwrap_or_default();
             self.state.entry(key).or_default().push(place.clone());
             output.push(place.clone());
+            if record.arrived_at < self.watermark {
+                self.log.lock().push(Step::Late { run: self.run, place: place.clone() });
+            }
             self.log.lock().push(Step::Record { run: self.run, place, text: text_of(&record.data) });
         }
+        Ok(())
+    }
+
+    fn on_watermark(&mut self, watermark: SystemTime, _output: &mut Vec<Place>) -> Result<(), BoxError> {
+        self.watermark = Some(watermark);
+        let shard = self.context.shard.shard.clone();
+        self.log.lock().push(Step::Reached { run: self.run, shard, watermark });
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod c08_honest_loss;
 mod c09_idle_progress;
 mod c11_backpressure;
 mod c12_liveness;
+mod event_time;
 mod job;
 #[cfg(feature = "mutants")]
 mod mutants;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use kinesis_consumer::{ConsumerBuilder, ConsumerError, ConsumerEvent, KinesisConsumer, MemoryStore, RawRecords};
+use kinesis_consumer::{
+    ConsumerBuilder, ConsumerError, ConsumerEvent, KinesisConsumer, MemoryStore, RawRecords, WatermarkStrategy,
+};
 use kinesis_core::{
-    Backoff, ConsumerConfig, Epoch, FanOutConfig, RandomStream, Randomness, RecordPublisher, RetryPolicy, Shard,
-    ShardId, StartingPosition,
+    Backoff, ConsumerConfig, Epoch, EventTimeConfig, FanOutConfig, RandomStream, Randomness, RecordPublisher,
+    RetryPolicy, Shard, ShardId, StartingPosition,
 };
 use kinesis_testkit::testing::{ReshardEvery, ReshardSchedule};
 use kinesis_testkit::{FakeKinesis, FaultClass, FaultPlan, Journal, JournalCall, PlanShape};
@@ -56,6 +58,8 @@ pub(crate) struct World {
     disk: Arc<Mutex<Disk>>,
     runs: u64,
     pub(crate) publisher: RecordPublisher,
+    /// How event time is kept, where it is; shards are aligned then.
+    pub(crate) event_time: Option<EventTimeConfig>,
     /// How much slower the first subtask is than the others: barriers then lie apart, and shards end in between.
     pub(crate) uneven: u32,
     /// Every shard that was ever listed; the fake forgets those that retention took.
@@ -91,6 +95,7 @@ impl World {
         Self {
             fake,
             publisher,
+            event_time: None,
             log: Log::default(),
             store: MemoryStore::new(),
             disk: Arc::default(),
@@ -115,11 +120,16 @@ impl World {
             .describe_stream_retry(policy)
             .record_publisher(self.publisher)
             .fan_out(fan_out(policy));
-        KinesisConsumer::builder()
+        let config = config.event_time(self.event_time.clone().unwrap_or_default()).build().unwrap();
+        let builder = KinesisConsumer::builder()
             .sdk_client(self.fake.client())
             .clock(self.fake.clock())
             .streams([STREAM])
-            .config(config.build().unwrap())
+            .config(config);
+        if self.event_time.is_none() {
+            return builder;
+        }
+        builder.watermarks(WatermarkStrategy::monotonous()).align_watermarks()
     }
 
     /// Starts the next run of the job.
@@ -144,6 +154,7 @@ impl World {
                     log: Arc::clone(&log),
                     pace: if context.subtask == 0 { pace * uneven } else { pace },
                     state: BTreeMap::new(),
+                    watermark: None,
                 })
                 .await
         };
@@ -167,6 +178,7 @@ impl World {
         let (steps, journal) = (self.log.lock().clone(), self.fake.journal());
         let mut account = Account {
             publisher: self.publisher,
+            event_time: self.event_time.clone(),
             reads: ["GetRecords", "SubscribeToShard"].map(|name| calls_of(&journal, name).count()),
             struck_subscriptions: calls_of(&journal, "SubscribeToShard").filter(|call| is_of_events(call)).count(),
             seed,
@@ -190,6 +202,15 @@ fn calls_of<'a>(journal: &'a Journal, name: &'a str) -> impl Iterator<Item = &'a
 
 fn is_of_events(call: &JournalCall) -> bool {
     call.fault.as_ref().is_some_and(|mark| ["at_event", "at_age"].contains(&mark.kind()))
+}
+
+/// Half of the runs keep event time, and half of these know idle shards; nobody reads more than a second ahead.
+fn event_time(seed: u64) -> Option<EventTimeConfig> {
+    let mut config = EventTimeConfig::default();
+    config.sync_interval = Duration::from_millis(100);
+    config.lookahead = Duration::from_secs(1);
+    config.idle_interval = (seed % 4 == 3).then(|| Duration::from_secs(2));
+    (seed % 2 == 1).then_some(config)
 }
 
 /// Fan-out with short waits; an event comes every five seconds at the least.
@@ -236,6 +257,7 @@ pub(crate) async fn play_with(
     let latency = Duration::from_millis(random.below(40));
     let fake = FakeKinesis::builder().stream(STREAM, shards).latency(latency).seed(seed).virtual_time().build();
     let mut world = World::read_by(publisher, fake.clone());
+    world.event_time = event_time(seed);
     let from_latest = random.below(4) == 0;
     let start = if from_latest { StartingPosition::Latest } else { StartingPosition::TrimHorizon };
     workload::put(&fake, randomness.stream("before"), 8, Duration::from_secs(2)).await;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod checkpoints;
+mod event_time;
 mod failures;
 mod fan_out;
 mod fan_out_http;

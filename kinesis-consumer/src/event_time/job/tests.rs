@@ -168,8 +168,20 @@ async fn a_restored_job_goes_on_from_the_smallest_of_what_was_saved() {
     };
     let new = Hold::Reading { shard: shard(9), watermark: None, has_begun: false, has_children: false };
     let current = |holds: Vec<Hold>| JobWatermark::new(event_time(0), holds.into_iter()).current();
-    let ended = Hold::Final { watermark: Some(ms(6)) };
+    let ended = Hold::Final { watermark: Some(ms(6)), waits_for_others: false };
     assert_eq!(current(vec![begun(0, Some(7)), ended, new.clone()]), Some(ms(6)));
     assert_eq!(current(vec![begun(0, Some(7)), begun(1, None)]), None);
     assert_eq!(current(vec![new]), None);
+}
+
+/// Found by random runs: the other parent of a merged shard waited for the child that waits for it.
+#[tokio::test(start_paused = true)]
+async fn the_parents_of_a_merged_shard_do_not_wait_for_their_child() {
+    let job = job(aligned(0, 0, 1), 1);
+    let end = Hold::Final { watermark: Some(ms(5)), waits_for_others: true };
+    let holds = |job: &Job| vec![end.clone(), hold(&job.shards[0].0)];
+    assert_eq!(job.read(0, &[900]), Some(900));
+    job.watermark.update(holds(&job).into_iter(), job.now);
+    assert_eq!(job.read(0, &[900]), None);
+    assert_eq!(job.watermark.current(), Some(ms(5)), "its records may be that old");
 }
