@@ -17,6 +17,7 @@ use crate::error::BuildError;
 use crate::event_time::{EventTime, WatermarkStrategy};
 use crate::events::{ConsumerEvent, Listener};
 use crate::fan_out::FanOut;
+use crate::metrics::JobMeter;
 use crate::mutants::Mutant;
 use crate::pacing::PacingLimits;
 use crate::pull::{KeptByUser, Positions, PullConsumer};
@@ -283,7 +284,7 @@ impl<S: Schema> ConsumerBuilder<S> {
         }
         let (config, is_aligned) = (self.config.event_time().clone(), self.is_aligned);
         let event_time = self.watermarks.clone().map(|strategy| EventTime { strategy, config, is_aligned });
-        let handle = ConsumerHandle::new();
+        let (handle, meter) = (ConsumerHandle::new(), JobMeter::new(&self.job));
         let readers = Arc::new(ReaderShared {
             client,
             settings: Arc::new(self.reader_settings()),
@@ -295,7 +296,8 @@ impl<S: Schema> ConsumerBuilder<S> {
             fan_out: is_fan_out.then(|| FanOut::new(self.config.fan_out().clone())),
             control: handle.watch(),
             board: handle.board(),
-            listener: self.listener,
+            listener: measured(meter.clone(), self.listener),
+            meter,
         });
         let job = Job {
             name: self.job,
@@ -369,6 +371,14 @@ impl<S: Schema> ConsumerBuilder<S> {
             tip_interval: TIP_INTERVAL,
         }
     }
+}
+
+/// Tells events to the metrics first.
+fn measured(meter: JobMeter, listener: Listener) -> Listener {
+    Arc::new(move |event| {
+        meter.happened(event);
+        listener(event);
+    })
 }
 
 const fn missing(what: &'static str, method: &'static str) -> BuildError {

@@ -7,6 +7,7 @@ use kinesis_core::{CheckpointParticipant, Epoch};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use crate::builder::ConsumerBuilder;
 use crate::control::ConsumerHandle;
@@ -78,8 +79,11 @@ impl<S: Schema> KinesisConsumer<S> {
         let shared = Arc::new(SubtaskShared { readers, factory: Arc::new(factory), sink, mutant });
         let hire = |epoch, outbox: &_| crew(self.job.parallelism, &shared, epoch, outbox);
         let _run = self.handle.begin_run();
-        let coordinator = Coordinator::start(Arc::clone(&self.job), participant, hire).await?;
-        coordinator.run().await
+        let run = async {
+            let coordinator = Coordinator::start(Arc::clone(&self.job), participant, hire).await?;
+            coordinator.run().await
+        };
+        run.instrument(tracing::info_span!("consumer", job = self.job.name)).await
     }
 }
 
@@ -94,7 +98,8 @@ fn crew<S: Schema, P: Processor<S::Item>>(
     for index in 0..parallelism {
         let (sender, receiver) = mpsc::unbounded_channel();
         let intake = Intake::new(Arc::clone(&shared.readers), Handle::current(), receiver);
-        tasks.spawn(Subtask::new(index, Arc::clone(shared), epoch, intake, outbox.clone()).run());
+        let subtask = Subtask::new(index, Arc::clone(shared), epoch, intake, outbox.clone());
+        tasks.spawn(subtask.run().instrument(tracing::info_span!("subtask", index)));
         commands.push(sender);
     }
     Crew { commands, tasks, lineage: None }

@@ -89,6 +89,7 @@ mod events;
 mod fan_out;
 mod files;
 mod lineage;
+mod metrics;
 mod mutants;
 mod pacing;
 mod position;

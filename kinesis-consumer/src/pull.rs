@@ -9,6 +9,7 @@ use kinesis_core::{CheckpointParticipant, Epoch};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use self::outcome::{JobTask, Outcome};
 use self::subtask::Shared;
@@ -70,13 +71,14 @@ impl<S: Schema> PullConsumer<S> {
             Crew { commands: commands.clone(), tasks: JoinSet::new(), lineage: Some(lineage) }
         };
         let sink = Arc::new(NoSink) as Arc<dyn CheckpointParticipant>;
-        let coordinator = Coordinator::start(Arc::clone(&job), sink, hire).await?;
+        let span = tracing::info_span!("consumer", job = job.name);
+        let coordinator = Coordinator::start(Arc::clone(&job), sink, hire).instrument(span.clone()).await?;
         let coordinator_inbox = outbox.expect("invariant: start calls hire before it returns");
         let outcome = Arc::new(Outcome::new());
         let (ended, run) = (Arc::clone(&outcome), self.handle.begin_run());
         let task = runtime.spawn(async move {
             let _run = run;
-            ended.settle(coordinator.run().await);
+            ended.settle(coordinator.run().instrument(span).await);
             // Only now: a subtask whose commands end asks for the outcome.
             drop(commands);
         });

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::control::Control;
 use crate::events::Listener;
 use crate::fan_out::FanOut;
+use crate::metrics::JobMeter;
 use crate::pacing::PacingLimits;
 use crate::status::StatusBoard;
 
@@ -90,5 +91,6 @@ pub(crate) struct ReaderShared<S> {
     pub(crate) fan_out: Option<FanOut>,
     pub(crate) control: watch::Receiver<Control>,
     pub(crate) board: Arc<StatusBoard>,
+    pub(crate) meter: JobMeter,
     pub(crate) listener: Listener,
 }

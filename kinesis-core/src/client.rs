@@ -5,6 +5,7 @@ mod calls;
 mod connect;
 mod error;
 mod fan_out;
+mod measure;
 mod retry;
 mod served_at;
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]

@@ -9,6 +9,13 @@ use crate::mutants::Mutant;
 use crate::state::Checkpoint;
 use crate::store::{CheckpointStore, Incarnation};
 
+/// A checkpoint that is durable, and whose outputs are visible.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Completed {
+    pub(crate) epoch: Epoch,
+    pub(crate) bytes: usize,
+}
+
 /// Carries a checkpoint out, against the store as one incarnation of the job.
 pub(crate) struct Committer<K: ?Sized> {
     pub(crate) store: Arc<dyn CheckpointStore>,
@@ -22,7 +29,7 @@ impl<K: CheckpointParticipant + ?Sized> Committer<K> {
     ///
     /// A crash after the first step leaves orphans, which the restore removes; one after the second leaves pending
     /// commits, which the restore repeats.
-    pub(crate) async fn complete(&self, mut checkpoint: Checkpoint) -> Result<Epoch, ConsumerError> {
+    pub(crate) async fn complete(&self, mut checkpoint: Checkpoint) -> Result<Completed, ConsumerError> {
         if self.mutant == Some(Mutant::CheckpointBeforePreCommit) {
             self.put(&checkpoint).await?;
         }
@@ -32,10 +39,11 @@ impl<K: CheckpointParticipant + ?Sized> Committer<K> {
         }
         checkpoint.pending.extend(handle.clone());
         self.put(&checkpoint).await?;
+        let bytes = checkpoint.encode().len();
         if let Some(handle) = &handle {
             self.sink.commit(handle).await.map_err(ConsumerError::Sink)?;
         }
-        Ok(checkpoint.epoch)
+        Ok(Completed { epoch: checkpoint.epoch, bytes })
     }
 
     async fn put(&self, checkpoint: &Checkpoint) -> Result<(), ConsumerError> {

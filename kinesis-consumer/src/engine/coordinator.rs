@@ -8,9 +8,10 @@ use kinesis_core::{CheckpointParticipant, Epoch, RetryPolicy, Shard, StartingPos
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tracing::Instrument;
 
 use super::barriers::{Barriers, Collected};
-use super::commit::Committer;
+use super::commit::{Committer, Completed};
 use super::messages::{StartShard, ToCoordinator, ToSubtask};
 use super::startup::{Prepared, prepare};
 use super::streams::{JobStreams, Ready, SuspectedLoss};
@@ -20,6 +21,7 @@ use crate::error::{ConsumerError, PossibleLoss};
 use crate::event_time::{EventTime, JobWatermark, WATERMARK_INTERVAL};
 use crate::events::ConsumerEvent;
 use crate::lineage::ShardProgress;
+use crate::metrics;
 use crate::mutants::Mutant;
 use crate::reader::{LossPolicy, ReaderShared};
 use crate::record::StreamShard;
@@ -34,6 +36,9 @@ use discovery::Answer;
 
 /// Longer than any job runs without a restart, and still a time that can be added to.
 const LONGEST_PERIOD: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How often what grows by itself is told to the metrics.
+const LEVELS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a job is made of; fixed while it runs.
 pub(crate) struct Job<S> {
@@ -67,12 +72,13 @@ pub(crate) struct Crew {
 enum Input {
     Message(ToCoordinator),
     Answer(Result<Answer, JoinError>),
-    Checkpointed(Result<Result<Epoch, ConsumerError>, JoinError>),
+    Checkpointed(Result<Result<Completed, ConsumerError>, JoinError>),
     SubtaskEnded(Result<(), JoinError>),
     Control,
     CheckpointDue,
     DiscoveryDue,
     WatermarkDue,
+    LevelsDue,
 }
 
 /// A shard that was handed to a subtask.
@@ -92,7 +98,9 @@ pub(crate) struct Coordinator<S: Schema> {
     lineage: Option<watch::Sender<Arc<Checkpoint>>>,
     inbox: mpsc::UnboundedReceiver<ToCoordinator>,
     questions: JoinSet<Answer>,
-    checkpoint: JoinSet<Result<Epoch, ConsumerError>>,
+    checkpoint: JoinSet<Result<Completed, ConsumerError>>,
+    /// When the barriers of the checkpoint under way went out.
+    checkpoint_began: Instant,
     barriers: Barriers,
     /// Shards that were handed to a subtask.
     begun: BTreeMap<StreamShard, Begun>,
@@ -119,6 +127,7 @@ pub(crate) struct Coordinator<S: Schema> {
     checkpoint_timer: Interval,
     discovery_timer: Interval,
     watermark_timer: Interval,
+    levels_timer: Interval,
 }
 
 impl<S: Schema> Coordinator<S> {
@@ -128,6 +137,7 @@ impl<S: Schema> Coordinator<S> {
         sink: Arc<dyn CheckpointParticipant>,
         hire: impl FnOnce(Epoch, &mpsc::UnboundedSender<ToCoordinator>) -> Crew + Send,
     ) -> Result<Self, ConsumerError> {
+        metrics::describe();
         let opened = job.store.open(&job.name).await.map_err(ConsumerError::Store)?;
         let (store, incarnation, mutant) = (Arc::clone(&job.store), opened.incarnation, job.mutant);
         let committer = Arc::new(Committer { store, sink, incarnation, mutant });
@@ -156,6 +166,7 @@ impl<S: Schema> Coordinator<S> {
             discovery_timer: timer(job.discovery_interval),
             watermark_timer: timer(job.event_time.as_ref().map_or(LONGEST_PERIOD, |_| WATERMARK_INTERVAL)),
             watermark: job.event_time.clone().map(|event_time| JobWatermark::new(event_time, prepared.streams.holds())),
+            levels_timer: timer(LEVELS_INTERVAL),
             is_watermark_due: true,
             asked: 0,
             control,
@@ -170,6 +181,7 @@ impl<S: Schema> Coordinator<S> {
             inbox,
             questions: JoinSet::new(),
             checkpoint: JoinSet::new(),
+            checkpoint_began: Instant::now(),
             awaited: BTreeSet::new(),
             looking_up: BTreeSet::new(),
             begun: BTreeMap::new(),
@@ -245,6 +257,7 @@ impl<S: Schema> Coordinator<S> {
             _ = self.checkpoint_timer.tick() => Input::CheckpointDue,
             _ = self.discovery_timer.tick() => Input::DiscoveryDue,
             _ = self.watermark_timer.tick() => Input::WatermarkDue,
+            _ = self.levels_timer.tick() => Input::LevelsDue,
         }
     }
 
@@ -259,6 +272,7 @@ impl<S: Schema> Coordinator<S> {
             Input::CheckpointDue => self.request_checkpoint(),
             Input::DiscoveryDue => self.discover(),
             Input::WatermarkDue => self.is_watermark_due = true,
+            Input::LevelsDue => self.measure_levels(),
         }
         Ok(None)
     }
@@ -311,11 +325,22 @@ impl<S: Schema> Coordinator<S> {
         let taken_at = self.job.readers.clock.now();
         let mut checkpoint = self.streams.checkpoint(&self.job.name, collected, taken_at);
         checkpoint.reach(self.watermark.as_ref().and_then(JobWatermark::current));
-        let committer = Arc::clone(&self.committer);
-        self.checkpoint.spawn(async move { committer.complete(checkpoint).await });
+        let (committer, span) =
+            (Arc::clone(&self.committer), tracing::info_span!("checkpoint", epoch = checkpoint.epoch.0));
+        self.checkpoint.spawn(async move { committer.complete(checkpoint).await }.instrument(span));
     }
 
-    fn checkpointed(&mut self, epoch: Epoch) -> Result<Option<Epoch>, ConsumerError> {
+    /// Tells the metrics what grows or moves without an event.
+    fn measure_levels(&self) {
+        let Job { readers, .. } = &*self.job;
+        readers.meter.levels(&readers.board.status(true, Instant::now()));
+        let watermarks = self.watermark.iter().flat_map(JobWatermark::reading);
+        watermarks.for_each(|(shard, watermark)| readers.meter.reached(shard, watermark));
+    }
+
+    fn checkpointed(&mut self, completed: Completed) -> Result<Option<Epoch>, ConsumerError> {
+        let Completed { epoch, bytes } = completed;
+        self.job.readers.meter.checkpointed(bytes, self.checkpoint_began.elapsed());
         self.tell(&ConsumerEvent::CheckpointCompleted { epoch });
         self.job.readers.board.checkpointed(epoch, Instant::now());
         Ok(self.barriers.completed().then_some(epoch))
@@ -323,6 +348,7 @@ impl<S: Schema> Coordinator<S> {
 
     fn begin_checkpoint(&mut self) {
         if let Some((epoch, last)) = self.barriers.begin(self.subtasks.len()) {
+            self.checkpoint_began = Instant::now();
             self.subtasks.iter().for_each(|subtask| send(subtask, ToSubtask::Barrier { epoch, last }));
         }
     }

@@ -10,6 +10,7 @@ use kinesis_core::Epoch;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
+use tracing::Instrument;
 
 use super::messages::{FromReader, StartShard, ToSubtask};
 use crate::reader::{FanOutReader, PollingReader, ReaderShared};
@@ -67,14 +68,15 @@ impl<S: Schema> Intake<S> {
         let abandoned = Arc::new(AtomicBool::new(false));
         self.abandoned.insert(start.id.clone(), Arc::clone(&abandoned));
         let (shared, out) = (Arc::clone(&self.shared), self.batches_in.clone());
+        let span = tracing::info_span!("shard", stream = %start.id.stream, shard = %start.id.shard);
         match &self.shared.fan_out {
             Some(fan_out) => {
                 let reader = FanOutReader::new(shared, fan_out, start, abandoned, out);
-                self.readers.spawn_on(reader.run(), &self.runtime);
+                self.readers.spawn_on(reader.run().instrument(span), &self.runtime);
             }
             None => {
                 let reader = PollingReader::new(shared, start, abandoned, out);
-                self.readers.spawn_on(reader.run(), &self.runtime);
+                self.readers.spawn_on(reader.run().instrument(span), &self.runtime);
             }
         }
     }

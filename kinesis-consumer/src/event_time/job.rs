@@ -67,6 +67,11 @@ impl JobWatermark {
         self.reading.remove(shard);
     }
 
+    /// The shards that are being read, and how far each has come.
+    pub(crate) fn reading(&self) -> impl Iterator<Item = (&StreamShard, SystemTime)> {
+        self.reading.iter().filter_map(|(shard, progress)| Some((shard, progress.lock().watermark()?)))
+    }
+
     /// The watermark that was told last.
     pub(crate) fn current(&self) -> Option<SystemTime> {
         self.published.borrow().watermark

@@ -40,6 +40,10 @@ impl Progress {
         Self { watermark, active_at: now, tip_at: None }
     }
 
+    pub(super) const fn watermark(&self) -> Option<SystemTime> {
+        self.watermark
+    }
+
     fn advance(&mut self, watermark: Option<SystemTime>, now: Instant) {
         self.watermark = self.watermark.max(watermark);
         self.active_at = now;

@@ -131,6 +131,9 @@ impl<S: Schema> FanOutReader<S> {
             }
             Err(error) => Outcome::Failed(error),
         };
+        if matches!(&outcome, Outcome::Failed(error) if error.is_throttle()) {
+            self.outlet.meter.throttled();
+        }
         if matches!(outcome, Outcome::TakenOver) && !self.outlet.tell_taken_over().await {
             return Ok(Next::Stopped);
         }
@@ -156,6 +159,7 @@ impl<S: Schema> FanOutReader<S> {
         called: Instant,
         memory: OwnedSemaphorePermit,
     ) -> Result<Result<Next, Outcome>, ConsumerError> {
+        self.outlet.meter.subscribed();
         let served_at = subscription.served_at().unwrap_or_else(|| self.outlet.shared.clock.now());
         let renew_at = self.schedule.begun(Instant::now(), &mut self.random);
         // What it showed when the call for it was made, at the latest.
@@ -192,7 +196,7 @@ impl<S: Schema> FanOutReader<S> {
         let behind = u64::try_from(millis_behind_latest).ok().map(Duration::from_millis);
         // It names the children in the event that ends the shard, and in no other (API reference, SubscribeToShardEvent).
         let is_last = child_shards.is_some_and(|children| !children.is_empty());
-        self.outlet.place.replied(behind, Instant::now());
+        self.outlet.replied(behind);
         self.check(&records, millis_behind_latest == 0 || is_last, clock.time(Instant::now())).await?;
         let is_empty = records.is_empty();
         if !is_empty {

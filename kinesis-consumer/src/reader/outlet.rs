@@ -15,6 +15,7 @@ use super::{LossPolicy, ReaderShared};
 use crate::engine::messages::{Delivery, FromReader, StartShard};
 use crate::error::{ConsumerError, PossibleLoss};
 use crate::events::ConsumerEvent;
+use crate::metrics::ShardMeter;
 use crate::position::ShardPosition;
 use crate::record::StreamShard;
 use crate::schema::Schema;
@@ -61,7 +62,8 @@ pub(super) struct Outlet<S: Schema> {
     /// The record that what is read next begins with, unless retention has removed it.
     pub(super) expected: Option<RecordPosition>,
     pub(super) retention: RetentionWatch,
-    pub(super) place: ShardPlace,
+    place: ShardPlace,
+    pub(super) meter: ShardMeter,
     expander: Expander<S>,
     last_arrival: Option<SystemTime>,
     /// When the call was made whose tip was told last, and when that was.
@@ -90,6 +92,7 @@ impl<S: Schema> Outlet<S> {
             expected: None,
             retention: RetentionWatch::new(start.position.not_before(), shared.clock.now()),
             place: shared.board.place(&start.id, Instant::now()),
+            meter: ShardMeter::new(shared.meter.job(), &start.id),
             expander: Expander::new(&shared, start),
             last_arrival: None,
             told_tip: None,
@@ -190,6 +193,7 @@ impl<S: Schema> Outlet<S> {
         memory: OwnedSemaphorePermit,
     ) -> Result<Delivered, ConsumerError> {
         let memory = Arc::new(memory);
+        let (kinesis_records, bytes) = (records.len(), records.iter().map(record_bytes).sum());
         let mut user_records = 0;
         self.is_past_tip |= !records.is_empty();
         self.last_arrival = records.last().and_then(arrival).or(self.last_arrival);
@@ -198,7 +202,10 @@ impl<S: Schema> Outlet<S> {
         loop {
             let chunk = match self.expander.next_chunk(&self.position)? {
                 Next::Chunk(chunk) => chunk,
-                Next::Over => return Ok(Delivered::All { user_records }),
+                Next::Over => {
+                    self.meter.delivered(kinesis_records, bytes, user_records);
+                    return Ok(Delivered::All { user_records });
+                }
                 Next::Held(until) => {
                     let shared = Arc::clone(&self.shared);
                     tokio::select! {
@@ -235,6 +242,12 @@ impl<S: Schema> Outlet<S> {
             () = self.expander.allowed(watermark) => true,
             () = self.out.closed() => false,
         }
+    }
+
+    /// A reply or an event came.
+    pub(super) fn replied(&self, behind_latest: Option<Duration>) {
+        self.place.replied(behind_latest, Instant::now());
+        self.meter.replied(behind_latest);
     }
 
     /// Says that another subscription took the shard over; whether somebody listens.

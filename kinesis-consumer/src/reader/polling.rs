@@ -17,6 +17,7 @@ use super::retention_watch::Exposure;
 use super::{ReaderShared, Reservation};
 use crate::engine::messages::{FromReader, StartShard};
 use crate::error::ConsumerError;
+use crate::metrics::PollMeter;
 use crate::pacing::Pacer;
 use crate::schema::Schema;
 
@@ -70,6 +71,7 @@ pub(crate) struct PollingReader<S: Schema> {
     /// Whether what was read last had to wait for other shards and to give its memory back: the next read asks for no more
     /// than may wait.
     is_held_back: bool,
+    meter: PollMeter,
 }
 
 impl<S: Schema> PollingReader<S> {
@@ -80,6 +82,7 @@ impl<S: Schema> PollingReader<S> {
         out: mpsc::Sender<FromReader<S::Item>>,
     ) -> Self {
         Self {
+            meter: PollMeter::new(shared.meter.job(), &start.id),
             pacer: Pacer::new(shared.settings.pacing),
             patience: Patience::new(),
             random: shared.randomness.stream(&format!("reader/{}", start.id)),
@@ -108,17 +111,21 @@ impl<S: Schema> PollingReader<S> {
     }
 
     async fn cycle(&mut self) -> Result<Next, ConsumerError> {
-        tokio::time::sleep_until(self.pacer.next_call(Instant::now())).await;
+        let before = Instant::now();
+        tokio::time::sleep_until(self.pacer.next_call(before)).await;
+        let slept = before.elapsed();
         let Some(iterator) = self.iterator().await? else {
             return Ok(Next::Poll);
         };
         let called = Instant::now();
+        let bytes_per_second = self.outlet.shared.settings.pacing.bytes_per_second;
+        self.meter.calling(called, slept, self.max_records(), bytes_per_second);
         let (reply, served_at, mut memory) = match self.fetch(&iterator).await? {
             Fetched::Reply(reply, memory) => (reply.output, reply.served_at, memory),
             Fetched::Later => return Ok(Next::Poll),
             Fetched::Stopped => return Ok(Next::Stopped),
         };
-        self.outlet.place.replied(behind_latest(&reply), Instant::now());
+        self.outlet.replied(behind_latest(&reply));
         let bytes = reply.records.iter().map(record_bytes).sum();
         self.outlet.shared.memory.shrink(&mut memory, resident_bytes(&reply.records));
         let dated = served_at.unwrap_or_else(|| self.outlet.shared.clock.now());
@@ -142,6 +149,7 @@ impl<S: Schema> PollingReader<S> {
             Delivered::Stopped => return Ok(Next::Stopped),
         };
         self.is_held_back = false;
+        self.meter.done(Instant::now());
         self.pacer.on_reply(called, Instant::now(), bytes, user_records);
         if at_tip {
             self.outlet.retention.at_tip(dated);
@@ -220,8 +228,7 @@ impl<S: Schema> PollingReader<S> {
         let shared = Arc::clone(&self.outlet.shared);
         let (client, id) = (&shared.client, &self.outlet.id);
         let policy = shared.settings.get_records;
-        let most = if self.is_held_back { shared.settings.waiting_records } else { u32::MAX };
-        let (limit, patience) = (self.pacer.max_records().min(most), self.patience.duration());
+        let (limit, patience) = (self.max_records(), self.patience.duration());
         let result = retry(policy, &mut self.random, || async {
             let Some(reservation) = shared.memory.reserve(MAX_REPLY_BYTES).await else { return Ok(Attempt::Stopped) };
             let Reservation { memory, slot: _slot } = reservation;
@@ -266,10 +273,16 @@ impl<S: Schema> PollingReader<S> {
         }
     }
 
+    fn max_records(&self) -> u32 {
+        let most = if self.is_held_back { self.outlet.shared.settings.waiting_records } else { u32::MAX };
+        self.pacer.max_records().min(most)
+    }
+
     fn pause(&mut self, throttle: &RequestError) {
         let backoff = self.outlet.shared.settings.get_records.backoff;
         let delay = backoff.delay(self.throttles, &mut self.random);
         self.throttles = self.throttles.saturating_add(1);
+        self.outlet.meter.throttled();
         self.pacer.on_throttle(Instant::now(), delay);
         tracing::debug!(shard = %self.outlet.id, %throttle, ?delay, "throttled");
     }

@@ -8,6 +8,7 @@ mod failures;
 mod fan_out;
 mod fan_out_http;
 mod lineage;
+mod metrics;
 mod positions;
 mod reading;
 mod requests;

@@ -18,8 +18,10 @@ use aws_sdk_kinesis::types::{
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::http::Response;
+use tokio::time::Instant;
 
 use crate::client::error::{RequestError, RequestErrorKind};
+use crate::client::measure;
 use crate::client::served_at::ServedAt;
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
 use crate::client::subscription_connections::SubscriptionConnections;
@@ -125,6 +127,10 @@ pub struct GetRecordsReply {
 ///
 /// Credentials that the service calls expired are dropped from the cache of an [`AwsConfig`](crate::AwsConfig), so that
 /// the next attempt is signed with new ones; a client that was handed in needs `IdentityCache::no_cache()` for it.
+///
+/// The recorder of the `metrics` facade is told every attempt (`kinesis_client_requests` by `operation` and `outcome`, which
+/// is `Ok` or a [`RequestErrorKind`], and `kinesis_client_request_time_ms`), and every call that is made again
+/// (`kinesis_client_retries`).
 #[derive(Clone, Debug)]
 pub struct KinesisClient {
     sdk: Client,
@@ -353,11 +359,13 @@ where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     F: Future<Output = Result<T, SdkError<E, Response>>>,
 {
-    let transmission = Transmission::default();
-    match transmission.limited(limit, send(transmission.clone())).await {
+    let (transmission, began) = (Transmission::default(), Instant::now());
+    let result = match transmission.limited(limit, send(transmission.clone())).await {
         Ok(result) => result.map_err(|error| RequestError::from_sdk(operation, target, error, &transmission)),
         Err(too_slow) => Err(RequestError::too_slow(operation, target, too_slow, &transmission)),
-    }
+    };
+    measure::called(operation, result.as_ref().err(), began.elapsed());
+    result
 }
 
 /// What every call overrides, also on a client that was handed in.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::client::error::RequestError;
+use crate::client::measure;
 use crate::random::RandomStream;
 
 /// Capped exponential back-off with full jitter.
@@ -82,6 +83,7 @@ where
             return Err(error.after_attempts(failures));
         };
         tracing::debug!(%error, failures, ?delay, "retrying");
+        measure::retried(&error);
         tokio::time::sleep(delay).await;
     }
 }

@@ -69,22 +69,23 @@ impl Kept {
         self.all().keys().filter(of_metric).map(|name| self.counter(name).unwrap()).sum()
     }
 
-    fn cell(&self, key: &Key, empty: Recorded) -> Arc<Handle> {
-        let mut name = short(key.name());
+    fn cell(&self, key: &Key, empty: Recorded) -> Option<Arc<Handle>> {
+        let mut name = short(key.name())?;
         for label in key.labels() {
             name += &format!(" {}={}", label.key(), label.value());
         }
         let cell = Arc::clone(self.series.lock().unwrap().entry(name).or_insert_with(|| Arc::new(Mutex::new(empty))));
-        Arc::new(Handle(cell))
+        Some(Arc::new(Handle(cell)))
     }
 
     fn describe(&self, key: &KeyName, unit: Option<Unit>) {
-        self.described.lock().unwrap().insert(short(key.as_str()), unit);
+        self.described.lock().unwrap().extend(short(key.as_str()).map(|name| (name, unit)));
     }
 }
 
-fn short(name: &str) -> String {
-    name.strip_prefix("kinesis_producer_").unwrap().to_owned()
+/// Nothing for what the client measures itself.
+fn short(name: &str) -> Option<String> {
+    name.strip_prefix("kinesis_producer_").map(str::to_owned)
 }
 
 impl Recorder for Kept {
@@ -101,15 +102,15 @@ impl Recorder for Kept {
     }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.cell(key, Recorded::Counter(0)))
+        self.cell(key, Recorded::Counter(0)).map_or_else(Counter::noop, Counter::from_arc)
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(self.cell(key, Recorded::Gauge(0.0)))
+        self.cell(key, Recorded::Gauge(0.0)).map_or_else(Gauge::noop, Gauge::from_arc)
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(self.cell(key, Recorded::Histogram(Vec::new())))
+        self.cell(key, Recorded::Histogram(Vec::new())).map_or_else(Histogram::noop, Histogram::from_arc)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kinesis_core::{RequestError, RequestErrorKind, Shard, StreamName};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{Coordinator, send};
 use crate::engine::messages::ToSubtask;
@@ -29,11 +30,13 @@ impl<S: Schema> Coordinator<S> {
                 continue;
             }
             let (job, stream, since) = (Arc::clone(&self.job), stream.clone(), Instant::now());
-            self.questions.spawn(async move {
+            let span = tracing::info_span!("discovery", %stream);
+            let listing = async move {
                 let mut random = job.readers.randomness.stream("discovery");
                 let listing = list(&job.readers.client, &stream, job.list_shards, &mut random).await;
                 Answer::Listing { stream, since, listing }
-            });
+            };
+            self.questions.spawn(listing.instrument(span));
         }
     }
 
@@ -72,6 +75,7 @@ impl<S: Schema> Coordinator<S> {
         listing: Result<Vec<Shard>, RequestError>,
     ) -> Result<(), ConsumerError> {
         self.listing.remove(&stream);
+        self.job.readers.meter.listed(&stream, listing.is_ok());
         match listing {
             Ok(listing) => {
                 self.observe(&stream, listing, since)?;
@@ -106,6 +110,7 @@ impl<S: Schema> Coordinator<S> {
         self.starts_due = true;
         if !discovered.is_empty() {
             tracing::debug!(stream = %name, ?discovered, "shards discovered");
+            self.job.readers.meter.discovered(name, discovered.len());
         }
         for shard in lost {
             let shard = StreamShard { stream: name.clone(), shard };
