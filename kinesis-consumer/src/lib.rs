@@ -73,7 +73,8 @@
 //! [`KinesisConsumer`] and its [builder](ConsumerBuilder); what a user implements: [`Schema`], [`Processor`] (or a closure, [`Stateless`]), [`Sink`];
 //! where checkpoints go: [`CheckpointStore`], of which [`FileStore`] and [`MemoryStore`] are here. The bytes of a
 //! checkpoint are described in `docs/state-format.md`. Who would rather ask for batches, and keep [`Positions`] next to the
-//! results, has a [`PullConsumer`]; [`delivery`] compares the ways. A health check asks [`ConsumerHandle::status`].
+//! results, has a [`PullConsumer`]; [`delivery`] compares the ways. A health check asks [`ConsumerHandle::status`]; [`observability`] has
+//! what else can be seen. Event time is kept by a [`WatermarkStrategy`].
 //!
 //! Feature `json` (on): the schema `Json`, by serde. Feature `mutants` (off): deliberate faults, for tests that must find them.
 
@@ -106,6 +107,9 @@ mod store;
 
 #[doc = include_str!("../docs/delivery.md")]
 pub mod delivery {}
+
+#[doc = include_str!("../docs/metrics.md")]
+pub mod observability {}
 
 pub use assign::{HashAssigner, ShardAssigner, UniformAssigner};
 pub use blocking::{BlockingBatches, Pulled};

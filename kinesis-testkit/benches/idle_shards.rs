@@ -5,6 +5,8 @@
 //! time among many is more than 1.2 times that among few, where a call is throttled, or where discovery lists more often
 //! than once an interval. `--shards 10000 --interval-ms 10000` is the whole; the default is a quick look.
 
+#[path = "shared/cpu_time.rs"]
+mod cpu_time;
 #[path = "shared/measure.rs"]
 mod measure;
 #[path = "shared/resident.rs"]
@@ -21,7 +23,8 @@ use kinesis_core::{AwsConfig, ConsumerConfig, CredentialsSource, KinesisClient, 
 use kinesis_testkit::{CallCounts, FakeKinesis, Limits, Operation, Server};
 use tokio::sync::mpsc;
 
-use crate::measure::{cpu_time, verdict};
+use crate::cpu_time::cpu_time;
+use crate::measure::verdict;
 use crate::resident::resident_bytes;
 
 const STREAM: &str = "orders";

@@ -4,6 +4,8 @@
 //! and the CPU time of PutRecords and GetRecords at growing numbers of records. Fails where a record takes more than
 //! 200 bytes, or where a call slows down by more than a fifth from empty to full. `--records` sets the number.
 
+#[path = "shared/cpu_time.rs"]
+mod cpu_time;
 #[path = "shared/measure.rs"]
 mod measure;
 #[path = "shared/resident.rs"]
@@ -21,7 +23,8 @@ use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
 use clap::Parser;
 use kinesis_testkit::FakeKinesis;
 
-use crate::measure::{cpu_time, verdict};
+use crate::cpu_time::cpu_time;
+use crate::measure::verdict;
 use crate::resident::resident_bytes;
 
 const STREAM: &str = "orders";

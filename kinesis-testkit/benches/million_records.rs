@@ -6,6 +6,8 @@
 //! a record is missing, where more is outstanding than configured at any time, or where the resident memory grows by
 //! more than four times the bytes that the queue may hold. `--records` sets the number.
 
+#[path = "shared/cpu_time.rs"]
+mod cpu_time;
 #[path = "shared/measure.rs"]
 mod measure;
 #[path = "shared/resident.rs"]
@@ -26,7 +28,8 @@ use kinesis_producer::{KinesisProducer, ProducerConfig, ProducerStats, UserRecor
 use kinesis_testkit::FakeKinesis;
 use tokio::time::Instant;
 
-use crate::measure::{cpu_time, verdict};
+use crate::cpu_time::cpu_time;
+use crate::measure::verdict;
 use crate::resident::resident_bytes;
 
 const STREAM: &str = "orders";

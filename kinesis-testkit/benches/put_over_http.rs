@@ -6,7 +6,6 @@
 //! slower than JSON by more than a tenth. `--seconds` sets how long each format has in all.
 
 #[path = "shared/measure.rs"]
-#[expect(dead_code, reason = "CPU time is of no use where server and clients share it")]
 mod measure;
 
 use std::error::Error;

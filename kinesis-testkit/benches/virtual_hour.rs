@@ -4,6 +4,8 @@
 //! below the SDK's own client, and fails where the fake needs more than 1.5 times as much, or where two runs of one
 //! seed differ. `--minutes 60` makes the full 1.8 million calls; the default is a quick look.
 
+#[path = "shared/cpu_time.rs"]
+mod cpu_time;
 #[path = "shared/measure.rs"]
 mod measure;
 #[path = "shared/virtual_time.rs"]
@@ -30,7 +32,8 @@ use kinesis_testkit::FakeKinesis;
 use kinesis_testkit::testing::put_all;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::measure::{cpu_time, verdict};
+use crate::cpu_time::cpu_time;
+use crate::measure::verdict;
 
 const STREAM: &str = "orders";
 const POLLS_PER_SECOND: u32 = 5;

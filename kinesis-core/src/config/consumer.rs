@@ -190,7 +190,7 @@ impl ConsumerConfig {
         &self.fan_out
     }
 
-    /// How event time would be kept; no effect in this version.
+    /// How event time is kept, where a consumer has a watermark strategy.
     pub const fn event_time(&self) -> &EventTimeConfig {
         &self.event_time
     }

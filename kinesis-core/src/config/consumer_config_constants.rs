@@ -436,7 +436,7 @@ pub const DEFAULT_SHARD_DISCOVERY_INTERVAL_MILLIS: u64 = 10_000;
 /// How long a silent shard holds the watermark; -1 for ever.
 ///
 /// Milliseconds; default -1, and 0 means the same.
-/// Judged and carried in `EventTimeConfig`; no effect in this version.
+/// Of effect where a consumer has a watermark strategy.
 pub const SHARD_IDLE_INTERVAL_MILLIS: &str = "flink.shard.idle.interval";
 
 /// The default of [`SHARD_IDLE_INTERVAL_MILLIS`].
@@ -445,25 +445,25 @@ pub const DEFAULT_SHARD_IDLE_INTERVAL_MILLIS: i64 = -1;
 /// The interval at which subtasks exchange watermarks.
 ///
 /// Milliseconds from 0; default 30,000.
-/// Judged and carried in `EventTimeConfig`; no effect in this version.
+/// The subtasks of one process see each other's watermarks at once: it bounds the lookahead alone.
 pub const WATERMARK_SYNC_MILLIS: &str = "flink.watermark.sync.interval";
 
 /// The default of [`WATERMARK_SYNC_MILLIS`].
 pub const DEFAULT_WATERMARK_SYNC_MILLIS: u64 = 30_000;
 
-/// How far a subtask may read ahead of the global watermark.
+/// How far a shard may be read ahead of the one that is the furthest behind.
 ///
 /// Milliseconds from 0; default 0, but never less than three times [`WATERMARK_SYNC_MILLIS`].
-/// Judged and carried in `EventTimeConfig`; no effect in this version.
+/// Of effect where a consumer aligns its shards.
 pub const WATERMARK_LOOKAHEAD_MILLIS: &str = "flink.watermark.lookahead.millis";
 
 /// The default of [`WATERMARK_LOOKAHEAD_MILLIS`].
 pub const DEFAULT_WATERMARK_LOOKAHEAD_MILLIS: u64 = 0;
 
-/// The most records per shard that wait for the watermark.
+/// The most records that a shard is polled for, once some had to wait for other shards.
 ///
-/// A number of records from 0; default 100.
-/// Judged and carried in `EventTimeConfig`; no effect in this version.
+/// A number of records from 0, which counts as 1; default 100.
+/// Of effect where a consumer aligns its shards, and the memory of what waits is wanted.
 pub const WATERMARK_SYNC_QUEUE_CAPACITY: &str = "flink.watermark.sync.queue.capacity";
 
 /// The default of [`WATERMARK_SYNC_QUEUE_CAPACITY`].

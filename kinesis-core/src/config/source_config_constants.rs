@@ -50,40 +50,40 @@ pub const READER_NON_EMPTY_RECORDS_FETCH_INTERVAL: &str = "source.reader.nonempt
 /// Who registers the fan-out consumer: `JOB_MANAGED` or `SELF_MANAGED`.
 ///
 /// Default `JOB_MANAGED`, which is `LAZY` of the older key; with `SELF_MANAGED` the consumer is there already.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Of effect with `EFO`.
 pub const EFO_CONSUMER_LIFECYCLE: &str = "source.efo.lifecycle";
 
 /// The name of the enhanced fan-out consumer.
 ///
-/// No default; needed for `EFO`. Judged and carried in `FanOutConfig`; no effect in this version.
+/// No default; needed for `EFO`. Of effect with `EFO`.
 pub const EFO_CONSUMER_NAME: &str = "source.efo.consumer.name";
 
 /// The time limit of subscribing to a shard.
 ///
-/// A duration from 0; default 60 s. Judged and carried in `FanOutConfig`; no effect in this version.
+/// A duration from 0; default 60 s. Of effect with `EFO`.
 pub const EFO_CONSUMER_SUBSCRIPTION_TIMEOUT: &str = "source.efo.subscription.timeout";
 
 /// The first bound of the delay between attempts of describing a fan-out consumer.
 ///
 /// A duration from 0; the reference's default is 2 s.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Of effect with `EFO`.
 pub const EFO_DESCRIBE_CONSUMER_RETRY_STRATEGY_MIN_DELAY_OPTION: &str = "source.efo.describe.retry-strategy.delay.min";
 
 /// The last bound of the delay between attempts of describing a fan-out consumer.
 ///
 /// A duration from 0; the reference's default is 60 s, here it is the older key's 5 s.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Of effect with `EFO`.
 pub const EFO_DESCRIBE_CONSUMER_RETRY_STRATEGY_MAX_DELAY_OPTION: &str = "source.efo.describe.retry-strategy.delay.max";
 
 /// The most attempts of describing a fan-out consumer, the first included.
 ///
 /// A whole number from 1; the reference's default is 100, here it is the older key's 50 retries.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Of effect with `EFO`.
 pub const EFO_DESCRIBE_CONSUMER_RETRY_STRATEGY_MAX_ATTEMPTS_OPTION: &str =
     "source.efo.describe.retry-strategy.attempts.max";
 
 /// The time limit of deregistering a fan-out consumer.
 ///
 /// A duration from 0; the reference's default is 10 s, here it is the older key's 60 s.
-/// Judged and carried in `FanOutConfig`; no effect in this version.
+/// Of effect with `EFO`.
 pub const EFO_DEREGISTER_CONSUMER_TIMEOUT: &str = "source.efo.deregister.timeout";

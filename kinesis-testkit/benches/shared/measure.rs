@@ -1,8 +1,7 @@
-//! CPU time, budgets, and the exit code of a bench.
+//! Budgets, and the exit code of a bench.
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// How a bench ends that returned whether all budgets are kept.
 pub(crate) fn exit_code(name: &str, outcome: Result<bool, Box<dyn Error>>) -> ExitCode {
@@ -14,15 +13,6 @@ pub(crate) fn exit_code(name: &str, outcome: Result<bool, Box<dyn Error>>) -> Ex
             ExitCode::FAILURE
         }
     }
-}
-
-/// The CPU time that this process, which has one thread, has had.
-pub(crate) fn cpu_time() -> Result<Duration, Box<dyn Error>> {
-    // The kernel brings the figure up to date at its ticks, milliseconds apart, and whenever it may switch tasks.
-    std::thread::yield_now();
-    let text = std::fs::read_to_string("/proc/self/schedstat")?;
-    let nanos = text.split_whitespace().next().ok_or("/proc/self/schedstat is empty")?;
-    Ok(Duration::from_nanos(nanos.parse()?))
 }
 
 /// Prints a figure and returns whether it keeps its budget, to which a build without optimisation is not held.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kinesis_consumer::{Batch, BoxError, KinesisConsumer, MemoryStore, RawRecords, Record, Stateless};
-use kinesis_core::{ClientOptions, ConsumerConfig, KinesisClient, StartingPosition};
+use kinesis_core::{ClientOptions, ConsumerConfig, FanOutConfig, KinesisClient, RecordPublisher, StartingPosition};
 use kinesis_producer::{KinesisProducer, UserRecord};
 use kinesis_testkit::FakeKinesis;
 
@@ -28,8 +28,13 @@ fn nothing(_: Batch<Record>) -> Result<Vec<()>, BoxError> {
     Ok(Vec::new())
 }
 
-async fn consume(fake: &FakeKinesis, store: &MemoryStore) {
-    let config = ConsumerConfig::builder().starting_position(StartingPosition::TrimHorizon).build().unwrap();
+async fn consume(fake: &FakeKinesis, store: &MemoryStore, publisher: RecordPublisher) {
+    let config = ConsumerConfig::builder()
+        .starting_position(StartingPosition::TrimHorizon)
+        .record_publisher(publisher)
+        .fan_out(FanOutConfig::named("app"))
+        .build()
+        .unwrap();
     let consumer = KinesisConsumer::builder()
         .sdk_client(fake.client())
         .streams([STREAM])
@@ -62,14 +67,23 @@ async fn a_producer_needs_the_actions_that_the_readme_lists() {
 }
 
 /// Read from the start, follow a split, and go on from a checkpoint, whose last record is looked for again.
-#[tokio::test(start_paused = true)]
-async fn a_polling_consumer_needs_the_actions_that_the_readme_lists() {
+async fn read_through_a_split(publisher: RecordPublisher, row: &str) {
     let (fake, _) = fake(2);
     let store = MemoryStore::new();
     produce(&fake).await;
     let from = fake.journal().calls.len();
-    consume(&fake, &store).await;
+    consume(&fake, &store, publisher).await;
     fake.split(STREAM, SHARD_0).unwrap();
-    consume(&fake, &store).await;
-    assert_eq!(called(&fake, from), documented("consumer, polling"));
+    consume(&fake, &store, publisher).await;
+    assert_eq!(called(&fake, from), documented(row));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_polling_consumer_needs_the_actions_that_the_readme_lists() {
+    read_through_a_split(RecordPublisher::Polling, "consumer, polling").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fan_out_consumer_needs_the_actions_that_the_readme_lists() {
+    read_through_a_split(RecordPublisher::EnhancedFanOut, "consumer, fan-out").await;
 }

@@ -91,7 +91,7 @@ impl ConsumerConfigBuilder {
         self
     }
 
-    /// Sets how event time would be kept; no effect in this version.
+    /// Sets how event time is kept, where a consumer has a watermark strategy.
     pub fn event_time(mut self, event_time: EventTimeConfig) -> Self {
         self.config.event_time = event_time;
         self

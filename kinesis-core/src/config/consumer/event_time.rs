@@ -5,18 +5,20 @@ use std::time::Duration;
 use crate::config::consumer_config_constants as keys;
 use crate::config::reader::Reader;
 
-/// How event time is kept; no effect in this version.
+/// How event time is kept, where a consumer has a watermark strategy; of no effect elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventTimeConfig {
-    /// How long a silent shard holds the watermark; by default for ever.
+    /// How long a silent shard that is at its tip holds the watermark; by default for ever.
     pub idle_interval: Option<Duration>,
-    /// The interval at which subtasks exchange watermarks; 30 s by default.
+    /// The interval at which subtasks exchange watermarks, 30 s by default; the subtasks of one process see each other's at
+    /// once, so that it is a bound of the lookahead and nothing else.
     pub sync_interval: Duration,
-    /// How far a subtask may read ahead of the global watermark; 0 by default, see
+    /// How far a shard may be read ahead of the one that is the furthest behind; 0 by default, see
     /// [`EventTimeConfig::effective_lookahead`].
     pub lookahead: Duration,
-    /// The most records per shard that wait for the watermark; 100 by default.
+    /// The most records that a shard is polled for at a time, once some had to wait for other shards and their memory was
+    /// wanted; 100 by default.
     pub queue_capacity: u32,
 }
 

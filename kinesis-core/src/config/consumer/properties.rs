@@ -50,9 +50,8 @@ const RETRY_STRATEGY: RetryStrategyKeys = RetryStrategyKeys {
     max: aws::RETRY_STRATEGY_MAX_DELAY_OPTION,
 };
 
-/// How keys start that this version reads and judges but does not act on: classes of Java's errors, and event time.
-const WITHOUT_EFFECT: [&str; 3] =
-    [keys::RECOVERABLE_EXCEPTIONS_PREFIX, keys::SHARD_IDLE_INTERVAL_MILLIS, "flink.watermark."];
+/// How keys start that are read and judged but not acted on: classes of Java's errors.
+const WITHOUT_EFFECT: [&str; 1] = [keys::RECOVERABLE_EXCEPTIONS_PREFIX];
 
 impl ConsumerConfig {
     /// Reads and checks every key that starts with `flink.`, `source.`, `retry-strategy.` or `aws.`.
@@ -255,7 +254,7 @@ mod tests {
             .map(|(key, _)| *key)
             .chain(["flink.stream.efo.consumerarn.orders", "flink.shard.consumer.error.recoverable[0].exception"])
         {
-            let is_later = ["recoverable", "idle", "watermark"].iter().any(|word| key.contains(word));
+            let is_later = key.contains("recoverable");
             let at_timestamp = (keys::STREAM_INITIAL_POSITION, "AT_TIMESTAMP");
             let notes = notes(&Properties::from([(key, "1"), at_timestamp]));
             let is_noted = notes.text(key).is_some_and(|text| text.contains("in this version"));
