@@ -196,13 +196,15 @@ impl<S: Schema> Outlet<S> {
         let (kinesis_records, bytes) = (records.len(), records.iter().map(record_bytes).sum());
         let mut user_records = 0;
         self.is_past_tip |= !records.is_empty();
-        self.last_arrival = records.last().and_then(arrival).or(self.last_arrival);
-        self.retention.read(records.iter().filter_map(arrival).max());
+        let (last_arrival, latest) = (records.last().and_then(arrival), records.iter().filter_map(arrival).max());
         self.expander.begin(records);
         loop {
             let chunk = match self.expander.next_chunk(&self.position)? {
                 Next::Chunk(chunk) => chunk,
                 Next::Over => {
+                    // Not before: what is given back below was not read, and retention may take it.
+                    self.last_arrival = last_arrival.or(self.last_arrival);
+                    self.retention.read(latest);
                     self.meter.delivered(kinesis_records, bytes, user_records);
                     return Ok(Delivered::All { user_records });
                 }

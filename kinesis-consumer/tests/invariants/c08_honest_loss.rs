@@ -8,7 +8,7 @@ use kinesis_core::{RandomStream, Randomness, RecordPublisher, StartingPosition};
 use kinesis_testkit::FakeKinesis;
 
 use crate::account::{Account, Place, Step};
-use crate::run::{STREAM, World};
+use crate::run::{STREAM, World, event_time};
 use crate::seeds::{check_all, in_paused_time, sound, story};
 use crate::workload;
 
@@ -22,6 +22,7 @@ async fn play(publisher: RecordPublisher, seed: u64) -> Account {
     let mut random = randomness.stream("loss");
     let fake = FakeKinesis::builder().stream(STREAM, 1 + random.below(2) as u32).seed(seed).virtual_time().build();
     let mut world = World::read_by(publisher, fake.clone());
+    world.event_time = event_time(seed);
     for round in 0..4 {
         let span = Duration::from_secs(random.below(4));
         workload::put(&fake, randomness.stream(&format!("round {round}")), 6, span).await;

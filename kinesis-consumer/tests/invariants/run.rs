@@ -205,7 +205,7 @@ fn is_of_events(call: &JournalCall) -> bool {
 }
 
 /// Half of the runs keep event time, and half of these know idle shards; nobody reads more than a second ahead.
-fn event_time(seed: u64) -> Option<EventTimeConfig> {
+pub(crate) fn event_time(seed: u64) -> Option<EventTimeConfig> {
     let mut config = EventTimeConfig::default();
     config.sync_interval = Duration::from_millis(100);
     config.lookahead = Duration::from_secs(1);

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use aws_sdk_kinesis::primitives::Blob;
 use bytes::Bytes;
 use kinesis_consumer::{
-    Batch, BoxError, BuildError, ConsumerBuilder, KinesisConsumer, Positions, Processor, RawRecords, Record,
-    SavedState, Schema, ShardContext, StreamShard, Utf8, WatermarkStrategy,
+    Batch, BoxError, BuildError, ConsumerBuilder, ConsumerEvent, KinesisConsumer, LossPolicy, Positions, Processor,
+    RawRecords, Record, SavedState, Schema, ShardContext, StreamShard, Utf8, WatermarkStrategy,
 };
 use kinesis_core::{
-    ConsumerConfig, EventTimeConfig, FanOutConfig, RecordPublisher, StartingPosition, from_unix_millis,
+    ConsumerConfig, EventTimeConfig, FanOutConfig, RecordPublisher, ShardId, StartingPosition, from_unix_millis,
 };
 use kinesis_testkit::{FakeKinesis, Fault, FaultRule, Operation};
 use parking_lot::Mutex;
@@ -352,5 +352,44 @@ async fn children_that_are_discovered_late_are_not_late() {
         running.drain().await.unwrap();
         let observed = times.0.lock();
         assert_eq!((observed.records, observed.late), (2 + 3 * 60, 0), "{reader:?}");
+    }
+}
+
+/// C8: what was fetched, and given back to the memory budget before it was delivered, was not read.
+#[tokio::test(start_paused = true)]
+async fn what_retention_takes_of_a_shard_that_waits_is_reported() {
+    for reader in READERS {
+        let (world, times) = (World::new(2), Times::default());
+        let began = world.fake.clock().now();
+        // Two shards' do not fit the memory budget, so that the second asks for what the first one holds.
+        let data = vec![b'x'; 900 * 1024];
+        for hour in 0..20 {
+            if [0, 1, 2, 3, 4, 5, 19].contains(&hour) {
+                put_into_all(&world.fake, &data, |_| true).await;
+            }
+            world.fake.advance(HOUR);
+        }
+        // Nobody hears how far the other shard is.
+        let operation =
+            if reader == RecordPublisher::Polling { Operation::GetRecords } else { Operation::SubscribeToShard };
+        let silenced = FaultRule::on(operation).shard(ShardId::from_index(1)).fault(Fault::throttle()).always();
+        world.fake.inject(silenced);
+        let config = config(reader, StartingPosition::AtTimestamp(began), event_time(None));
+        let builder = consumer(&world, reader, None).config(config).loss(LossPolicy::Continue);
+        let running = start(&times, builder.align_watermarks().memory_bytes(10 << 20));
+        sleep(MINUTE).await;
+        assert_eq!(times.0.lock().records, 0, "{reader:?}: the first shard waits");
+        world.fake.advance(8 * HOUR);
+        world.fake.heal();
+        running.drain().await.unwrap();
+        let is_of_first = |event: &ConsumerEvent| match event {
+            ConsumerEvent::PossibleLoss(loss) => loss.shard.shard == ShardId::from_index(0),
+            _ => false,
+        };
+        assert!(
+            world.events().iter().any(is_of_first),
+            "{reader:?}: {} records of 14 were read",
+            times.0.lock().records
+        );
     }
 }
