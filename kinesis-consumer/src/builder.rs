@@ -206,7 +206,7 @@ impl<S: Schema> ConsumerBuilder<S> {
     /// [lookahead](kinesis_core::EventTimeConfig::effective_lookahead); needs [`watermarks`](Self::watermarks).
     ///
     /// What has to wait keeps its memory while nobody wants it, and is read again otherwise. A shard that is empty at its
-    /// tip is not waited for.
+    /// tip is not waited for; one whose records have no times is, until it is there.
     pub const fn align_watermarks(mut self) -> Self {
         self.is_aligned = true;
         self

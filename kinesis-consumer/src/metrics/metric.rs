@@ -36,9 +36,9 @@ metrics! {
     AGGREGATED_RECORDS = Gauge, "number_of_aggregated_records_per_fetch", Count,
         "Kinesis records in the last reply or event";
     DEAGGREGATED_RECORDS = Gauge, "number_of_deaggregated_records_per_fetch", Count,
-        "User records in the last reply or event";
+        "User records in the last reply or event that was handed on whole";
     AVERAGE_RECORD_SIZE = Gauge, "average_record_size_bytes", Bytes,
-        "Bytes of the last reply or event by its user records; 0 where there were none";
+        "Its bytes by its user records; 0 where there were none";
     MAX_RECORDS = Gauge, "max_number_of_records_per_fetch", Count,
         "Records that the last GetRecords asked for at most";
     BYTES_REQUESTED = Gauge, "bytes_requested_per_fetch", Bytes,
@@ -58,7 +58,7 @@ metrics! {
     USER_RECORDS = Counter, "user_records", Count,
         "User records that were handed on";
     BYTES = Counter, "bytes", Bytes,
-        "Data and partition keys that were fetched";
+        "Data and partition keys that were fetched, also where they were fetched again";
     THROTTLES = Counter, "throttles", Count,
         "Reads and subscriptions that the service throttled";
     SUBSCRIPTIONS = Counter, "subscriptions", Count,

@@ -45,13 +45,21 @@ impl ShardMeter {
         }
     }
 
-    /// The records of a reply or an event were handed on.
-    pub(crate) fn delivered(&self, kinesis_records: usize, bytes: usize, user_records: usize) {
+    /// Records were fetched: those of a reply or an event.
+    pub(crate) fn fetched(&self, kinesis_records: usize, bytes: usize) {
         self.aggregated.set(kinesis_records as f64);
+        self.bytes.increment(bytes as u64);
+    }
+
+    /// A batch was handed on.
+    pub(crate) fn delivered(&self, user_records: usize) {
+        self.user_records.increment(user_records as u64);
+    }
+
+    /// All records of a reply or an event were handed on.
+    pub(crate) fn exhausted(&self, bytes: usize, user_records: usize) {
         self.deaggregated.set(user_records as f64);
         self.average_size.set(bytes.checked_div(user_records).unwrap_or_default() as f64);
-        self.user_records.increment(user_records as u64);
-        self.bytes.increment(bytes as u64);
     }
 
     pub(crate) fn throttled(&self) {

@@ -110,6 +110,11 @@ impl<S: Schema> Expander<S> {
         self.held = None;
     }
 
+    /// Whether event time is kept.
+    pub(super) const fn keeps_time(&self) -> bool {
+        self.time.is_some()
+    }
+
     /// Waits until the shard may come to `watermark`. Cancel safety: nothing is lost.
     pub(super) async fn allowed(&mut self, watermark: SystemTime) {
         if let Some(time) = &mut self.time {

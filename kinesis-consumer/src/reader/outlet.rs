@@ -68,9 +68,7 @@ pub(super) struct Outlet<S: Schema> {
     last_arrival: Option<SystemTime>,
     /// When the call was made whose tip was told last, and when that was.
     told_tip: Option<(Instant, Instant)>,
-    /// Whether event time is kept, for which each tip counts that records came before.
-    tells_all_tips: bool,
-    /// Whether records were handed on since a tip was told.
+    /// Whether records came since a tip was told.
     is_past_tip: bool,
     /// The service's clock at the tip that was told last, or when the job began.
     tip_clock: ServiceClock,
@@ -96,7 +94,6 @@ impl<S: Schema> Outlet<S> {
             expander: Expander::new(&shared, start),
             last_arrival: None,
             told_tip: None,
-            tells_all_tips: start.time.is_some(),
             is_past_tip: false,
             tip_clock: start.clock,
             abandoned,
@@ -193,7 +190,8 @@ impl<S: Schema> Outlet<S> {
         memory: OwnedSemaphorePermit,
     ) -> Result<Delivered, ConsumerError> {
         let memory = Arc::new(memory);
-        let (kinesis_records, bytes) = (records.len(), records.iter().map(record_bytes).sum());
+        let bytes = records.iter().map(record_bytes).sum();
+        self.meter.fetched(records.len(), bytes);
         let mut user_records = 0;
         self.is_past_tip |= !records.is_empty();
         let (last_arrival, latest) = (records.last().and_then(arrival), records.iter().filter_map(arrival).max());
@@ -205,7 +203,7 @@ impl<S: Schema> Outlet<S> {
                     // Not before: what is given back below was not read, and retention may take it.
                     self.last_arrival = last_arrival.or(self.last_arrival);
                     self.retention.read(latest);
-                    self.meter.delivered(kinesis_records, bytes, user_records);
+                    self.meter.exhausted(bytes, user_records);
                     return Ok(Delivered::All { user_records });
                 }
                 Next::Held(until) => {
@@ -231,6 +229,7 @@ impl<S: Schema> Outlet<S> {
             if self.out.send(FromReader::Batch(delivery)).await.is_err() {
                 return Ok(Delivered::Stopped);
             }
+            self.meter.delivered(count);
         }
     }
 
@@ -267,7 +266,8 @@ impl<S: Schema> Outlet<S> {
             drain.is_some_and(|since| asked_at >= since && self.told_tip.is_none_or(|(told, _)| told < since));
         let due =
             self.told_tip.is_none_or(|(_, at)| now.saturating_duration_since(at) >= self.shared.settings.tip_interval);
-        let counts = self.tells_all_tips && self.is_past_tip;
+        // The watermark waits for a shard until it is known to be at its tip again.
+        let counts = self.is_past_tip && self.expander.keeps_time();
         if !due && !waited_for && !counts {
             return true;
         }

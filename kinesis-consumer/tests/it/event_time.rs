@@ -145,7 +145,8 @@ async fn three_generations(fake: &FakeKinesis, hours: u32, data: &[u8]) -> u64 {
     count
 }
 
-async fn look_back(reader: RecordPublisher, hours: u32, memory_bytes: usize, data: &[u8]) {
+/// Reads a history from its beginning, aligned; returns how many records it had.
+pub(crate) async fn look_back(reader: RecordPublisher, hours: u32, memory_bytes: usize, data: &[u8]) -> u64 {
     let fake = FakeKinesis::builder().stream(STREAM, 3).virtual_time().build();
     let keep = fake.client().increase_stream_retention_period().stream_name(STREAM).retention_period_hours(48);
     keep.send().await.unwrap();
@@ -164,6 +165,7 @@ async fn look_back(reader: RecordPublisher, hours: u32, memory_bytes: usize, dat
     assert!(observed.ahead <= MINUTE, "{reader:?}: {:?} ahead", observed.ahead);
     let shards = observed.told.len();
     println!("{reader:?}: {count} records of {shards} shards, none late, at most {:?} ahead", observed.ahead);
+    count
 }
 
 #[tokio::test(start_paused = true)]

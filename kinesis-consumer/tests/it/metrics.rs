@@ -13,6 +13,7 @@ use kinesis_testkit::{Fault, FaultRule, Operation};
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
+use crate::event_time::look_back;
 use crate::support::World;
 
 type Values = Arc<Mutex<BTreeMap<String, f64>>>;
@@ -190,4 +191,14 @@ async fn subscriptions_and_dropped_aggregates_are_counted_per_shard() {
     let dropped = sums.total("kinesis_consumer_members_dropped");
     assert_eq!(dropped + sums.total("kinesis_consumer_user_records"), 25.0);
     assert_eq!(sums.of("kinesis_consumer_shards_ended"), [(SHARD_0.to_owned(), 1.0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_counts_once_also_where_a_reply_was_given_back_and_read_again() {
+    let sums = Sums::default();
+    let _guard = ::metrics::set_default_local_recorder(&sums);
+    let count = look_back(RecordPublisher::Polling, 6, 10 << 20, &vec![b'x'; 12 * 1024]).await;
+    assert_eq!(sums.total("kinesis_consumer_user_records"), count as f64);
+    let fetched = sums.total("kinesis_consumer_bytes");
+    assert!(fetched > 1.2 * (count * 12 * 1024) as f64, "{fetched} bytes: some were fetched again");
 }
