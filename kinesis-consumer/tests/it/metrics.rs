@@ -197,7 +197,7 @@ async fn subscriptions_and_dropped_aggregates_are_counted_per_shard() {
 async fn a_record_counts_once_also_where_a_reply_was_given_back_and_read_again() {
     let sums = Sums::default();
     let _guard = ::metrics::set_default_local_recorder(&sums);
-    let count = look_back(RecordPublisher::Polling, 6, 10 << 20, &vec![b'x'; 12 * 1024]).await;
+    let (count, _) = look_back(RecordPublisher::Polling, 6, 10 << 20, &vec![b'x'; 12 * 1024]).await;
     assert_eq!(sums.total("kinesis_consumer_user_records"), count as f64);
     let fetched = sums.total("kinesis_consumer_bytes");
     assert!(fetched > 1.2 * (count * 12 * 1024) as f64, "{fetched} bytes: some were fetched again");
