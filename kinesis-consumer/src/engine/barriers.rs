@@ -89,6 +89,11 @@ impl Barriers {
         matches!(std::mem::replace(&mut self.phase, Phase::Idle), Phase::Writing { last: true })
     }
 
+    /// Whether a checkpoint's barriers are out, and not all answered.
+    pub(crate) const fn are_out(&self) -> bool {
+        matches!(self.phase, Phase::Collecting { .. })
+    }
+
     /// Whether shards may be begun.
     ///
     /// Not while barriers are out: a child begun behind one subtask's barrier and before another's would be in a
@@ -121,7 +126,7 @@ mod tests {
         assert_eq!(barriers.begin(2), None, "nobody asked");
         barriers.request();
         assert_eq!(barriers.begin(2), Some((Epoch(5), false)));
-        assert!(!barriers.allows_starts());
+        assert!(!barriers.allows_starts() && barriers.are_out());
         assert_eq!(barriers.acknowledge(0, Epoch(5), progress(0)), None);
         assert_eq!(barriers.acknowledge(0, Epoch(5), progress(0)), None, "once is enough");
         assert_eq!(barriers.acknowledge(1, Epoch(4), progress(1)), None, "of another epoch");

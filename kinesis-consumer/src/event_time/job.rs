@@ -79,15 +79,28 @@ impl JobWatermark {
 
     /// Works the watermark out from the lineage of all streams, and tells it; returns it where it advanced.
     pub(crate) fn update(&self, holds: impl Iterator<Item = Hold>, now: Instant) -> Option<SystemTime> {
-        let shards: Vec<Contribution> = holds.map(|hold| self.contribution(hold, now)).collect();
+        let shards = self.contributions(holds, now);
         let before = self.current();
         let waited_for = shards.iter().filter(|shard| !shard.is_idle).map(|shard| shard.watermark).min();
         let watermark = before.max(waited_for.flatten());
+        self.publish(watermark, &shards);
+        watermark.filter(|_| watermark != before)
+    }
+
+    /// Works out how far shards may be read, and leaves the watermark where it is.
+    pub(crate) fn update_limit(&self, holds: impl Iterator<Item = Hold>, now: Instant) {
+        self.publish(self.current(), &self.contributions(holds, now));
+    }
+
+    fn publish(&self, watermark: Option<SystemTime>, shards: &[Contribution]) {
         let alignment = Alignment { lookahead: self.event_time.config.effective_lookahead() };
-        let limit = if self.event_time.is_aligned { alignment.limit(&shards) } else { Limit::Unlimited };
+        let limit = if self.event_time.is_aligned { alignment.limit(shards) } else { Limit::Unlimited };
         let published = Published { watermark, limit };
         self.published.send_if_modified(|current| std::mem::replace(current, published) != published);
-        watermark.filter(|_| watermark != before)
+    }
+
+    fn contributions(&self, holds: impl Iterator<Item = Hold>, now: Instant) -> Vec<Contribution> {
+        holds.map(|hold| self.contribution(hold, now)).collect()
     }
 
     fn contribution(&self, hold: Hold, now: Instant) -> Contribution {

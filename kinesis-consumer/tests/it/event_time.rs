@@ -9,7 +9,8 @@ use aws_sdk_kinesis::primitives::Blob;
 use bytes::Bytes;
 use kinesis_consumer::{
     Batch, BoxError, BuildError, Checkpoint, ConsumerBuilder, ConsumerEvent, KinesisConsumer, LossPolicy, Positions,
-    Processor, RawRecords, Record, SavedState, Schema, ShardContext, StreamShard, Utf8, WatermarkStrategy,
+    Processor, RawRecords, Record, SavedState, Schema, ShardContext, StreamShard, UniformAssigner, Utf8,
+    WatermarkStrategy,
 };
 use kinesis_core::{
     ConsumerConfig, EventTimeConfig, FanOutConfig, RecordPublisher, ShardId, StartingPosition, from_unix_millis,
@@ -46,12 +47,20 @@ struct Observer {
     shard: StreamShard,
     watermark: Option<SystemTime>,
     times: Times,
+    /// How long each batch takes.
+    pace: Duration,
 }
 
 impl Observer {
-    fn of(times: &Times) -> impl Fn(&ShardContext) -> Self + Send + Sync + 'static {
+    /// With the pace of the first shard, and that of the others.
+    fn of(times: &Times, paces: [Duration; 2]) -> impl Fn(&ShardContext) -> Self + Send + Sync + 'static {
         let times = times.clone();
-        move |context| Self { shard: context.shard.clone(), watermark: None, times: times.clone() }
+        move |context| Self {
+            shard: context.shard.clone(),
+            watermark: None,
+            times: times.clone(),
+            pace: paces[context.shard.shard.index().unwrap().min(1) as usize],
+        }
     }
 }
 
@@ -61,6 +70,9 @@ impl Processor<Record> for Observer {
 
     async fn process(&mut self, batch: Batch<Record>, _output: &mut Vec<()>) -> Result<(), BoxError> {
         assert_eq!(batch.watermark, self.watermark, "a processor is told before it is handed records");
+        if !self.pace.is_zero() {
+            sleep(self.pace).await;
+        }
         let mut observed = self.times.0.lock();
         observed.batches.push((self.shard.clone(), batch.watermark));
         for time in batch.items.iter().filter_map(|record| record.arrived_at) {
@@ -110,8 +122,12 @@ fn consumer(world: &World, reader: RecordPublisher, idle: Option<Duration>) -> C
 }
 
 fn start(times: &Times, builder: ConsumerBuilder<RawRecords>) -> Running {
+    start_paced(times, builder, [Duration::ZERO; 2])
+}
+
+fn start_paced(times: &Times, builder: ConsumerBuilder<RawRecords>, paces: [Duration; 2]) -> Running {
     let consumer = builder.build().unwrap();
-    let (handle, observers) = (consumer.handle(), Observer::of(times));
+    let (handle, observers) = (consumer.handle(), Observer::of(times, paces));
     Running { job: tokio::spawn(async move { consumer.run(observers).await }), handle }
 }
 
@@ -410,4 +426,41 @@ async fn what_retention_takes_of_a_shard_that_waits_is_reported() {
             times.0.lock().records
         );
     }
+}
+
+/// A checkpoint is a cut: what is reached between the barrier of one subtask and that of another is not of it.
+#[tokio::test(start_paused = true)]
+async fn a_watermark_that_is_reached_behind_the_barrier_is_not_saved() {
+    let (world, times) = (World::new(2), Times::default());
+    let put = async |shard: u64| put_into_all(&world.fake, b"record", |index| index == shard).await;
+    let builder = || {
+        let builder = consumer(&world, RecordPublisher::Polling, None).parallelism(2).assigner(UniformAssigner);
+        builder.checkpoints(world.store.clone(), HOUR)
+    };
+    put(0).await;
+    put(1).await;
+    // The second shard's subtask is ten seconds in every batch.
+    let running = start_paced(&times, builder(), [Duration::ZERO, 10 * SECOND]);
+    sleep(5 * SECOND).await;
+    let late = FaultRule::on(Operation::GetRecords).shard(ShardId::from_index(0)).fault(Fault::throttle()).always();
+    world.fake.inject(late.until(22 * SECOND));
+    sleep(5 * SECOND).await;
+    put(0).await; // at 10 s, and read after 27 s
+    sleep(5 * SECOND).await;
+    put(1).await; // at 15 s, and processed by 26 s
+    sleep(5 * SECOND).await;
+    put(0).await; // at 20 s, and read after 27 s
+    sleep(4 * SECOND).await;
+    put(1).await; // at 24 s, and processed by 36 s
+    sleep(3 * SECOND - SECOND / 2).await;
+    running.handle.checkpoint(); // at 26.5 s: the first shard's subtask answers at once, the other after its batch
+    sleep(7 * SECOND).await;
+    assert_eq!(times.0.lock().records, 2 + 2 + 1, "the other is in its last batch");
+    assert_eq!(world.saved_epoch().await.unwrap().0, 0);
+    sleep(5 * SECOND).await;
+    assert_eq!(world.saved_epoch().await.unwrap().0, 1);
+    running.kill().await;
+    start(&times, builder()).drain().await.unwrap();
+    let observed = times.0.lock();
+    assert_eq!((observed.records, observed.late), (6 + 2, 0), "the two of the first shard are read again");
 }

@@ -16,6 +16,11 @@ impl<S: Schema> Coordinator<S> {
     fn update_watermark(&mut self) {
         self.is_watermark_due = false;
         let Some(watermark) = &self.watermark else { return };
+        if self.barriers.are_out() {
+            // What is reached behind one subtask's barrier and before another's would be in a checkpoint whose positions are
+            // before it: the records between would be late to a job that is restored.
+            return watermark.update_limit(self.streams.holds(), Instant::now());
+        }
         if let Some(time) = watermark.update(self.streams.holds(), Instant::now()) {
             self.job.readers.board.reached(Some(time));
         }
