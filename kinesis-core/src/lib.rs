@@ -43,7 +43,8 @@ pub use checkpoint::{CheckpointParticipant, CommitHandle, Epoch, ParticipantErro
 #[cfg(feature = "sdk")]
 pub use client::{
     Backoff, ClientOptions, FanOutConsumer, FanOutConsumerStatus, GetRecordsReply, IteratorStart, KinesisClient,
-    ListShardsScope, RequestError, RequestErrorKind, RetryPolicy, ShardSubscription, StreamSummary, retry,
+    ListShardsScope, RequestError, RequestErrorKind, RetryPolicy, ServedAt, ShardSubscription, StreamSummary,
+    Transmission, attempt, retry, sdk_timeouts,
 };
 #[cfg(feature = "sdk")]
 pub use config::{

@@ -1,14 +1,10 @@
 //! The calls that consumer and producer make.
 
-use std::error::Error as StdError;
-use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::Builder as ConfigBuilder;
 use aws_sdk_kinesis::config::retry::RetryConfig;
-use aws_sdk_kinesis::config::timeout::TimeoutConfig;
-use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::operation::list_shards::ListShardsOutput;
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
@@ -17,15 +13,12 @@ use aws_sdk_kinesis::types::{
     ShardIteratorType, StreamDescriptionSummary, StreamStatus,
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::http::Response;
-use tokio::time::Instant;
 
+use crate::client::attempt::{attempt, sdk_timeouts};
 use crate::client::error::{RequestError, RequestErrorKind};
-use crate::client::measure;
 use crate::client::served_at::ServedAt;
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
 use crate::client::subscription_connections::SubscriptionConnections;
-use crate::client::transmission::{PREPARATION_LIMIT, Transmission};
 use crate::stream::{HashKeyRange, SequenceNumber, Shard, ShardId, StreamArn, StreamName};
 
 /// The record size that the service allows where a stream says nothing else: 1 MiB (AWS quota page).
@@ -118,6 +111,13 @@ pub struct GetRecordsReply {
     pub output: GetRecordsOutput,
     /// The service's clock when it answered, in whole seconds, from its `Date` header.
     pub served_at: Option<SystemTime>,
+}
+
+impl GetRecordsReply {
+    /// Makes a reply of what was read, and when by the service's clock.
+    pub const fn new(output: GetRecordsOutput, served_at: Option<SystemTime>) -> Self {
+        Self { output, served_at }
+    }
 }
 
 /// A client for the calls of this workspace.
@@ -348,33 +348,10 @@ impl KinesisClient {
     }
 }
 
-/// Makes one attempt of a call, within its limits, and says what went wrong.
-pub(super) async fn attempt<T, E, F>(
-    operation: &'static str,
-    target: &str,
-    limit: Duration,
-    send: impl FnOnce(Transmission) -> F,
-) -> Result<T, RequestError>
-where
-    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    F: Future<Output = Result<T, SdkError<E, Response>>>,
-{
-    let (transmission, began) = (Transmission::default(), Instant::now());
-    let result = match transmission.limited(limit, send(transmission.clone())).await {
-        Ok(result) => result.map_err(|error| RequestError::from_sdk(operation, target, error, &transmission)),
-        Err(too_slow) => Err(RequestError::too_slow(operation, target, too_slow, &transmission)),
-    };
-    measure::called(operation, result.as_ref().err(), began.elapsed());
-    result
-}
-
 /// What every call overrides, also on a client that was handed in.
 pub(super) fn overrides(limit: Duration) -> ConfigBuilder {
-    // The SDK's limits count the wait for credentials too; those of `Transmission` end a call before. They cannot be
-    // disabled: a config without any limit would take that of connecting away.
-    let never = limit.saturating_add(PREPARATION_LIMIT + Duration::from_secs(1));
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(never).operation_timeout(never).build();
-    aws_sdk_kinesis::config::Config::builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts)
+    let config = aws_sdk_kinesis::config::Config::builder();
+    config.retry_config(RetryConfig::disabled()).timeout_config(sdk_timeouts(limit))
 }
 
 pub(super) fn shard_target(stream: &StreamName, shard: &ShardId) -> String {

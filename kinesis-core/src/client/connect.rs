@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::IdentityCache;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
-use aws_sdk_kinesis::config::{BehaviorVersion, Config, IdentityCache, Region};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::{Builder as HttpClientBuilder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -21,25 +22,35 @@ impl KinesisClient {
     /// Nothing is called yet: a wrong endpoint or missing credentials show in the first request. Cancel safety: nothing
     /// is lost.
     pub async fn connect(config: &AwsConfig) -> Self {
+        let sdk = Client::new(&config.sdk_config().await);
+        Self::new(sdk, config.client_options()).with_subscription_connections(config.connect_timeout())
+    }
+}
+
+impl AwsConfig {
+    /// What the SDK's client of any service is made of: region, endpoint, credentials, and this crate's HTTP client.
+    ///
+    /// The SDK's retries are off, as the crates here make their own. An endpoint is that of one service: leave it out where
+    /// clients of two are made. Nothing is called yet. Cancel safety: nothing is lost.
+    pub async fn sdk_config(&self) -> SdkConfig {
         let clock: SharedClock = Arc::new(SystemClock);
-        let http_client = http_client(config.idle_connections());
-        let credentials = config.credentials_provider(http_client.clone(), Arc::clone(&clock)).await;
-        let mut sdk = Config::builder()
+        let http_client = http_client(self.idle_connections());
+        let credentials = self.credentials_provider(http_client.clone(), Arc::clone(&clock)).await;
+        let mut sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(config.signing_region().to_owned()))
+            .region(Region::new(self.signing_region().to_owned()))
             .credentials_provider(credentials)
             .http_client(http_client)
             .time_source(SdkTimeSource(clock))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(config.connect_timeout()).build())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(self.connect_timeout()).build())
             // The provider is the cache; a second one would keep what was rotated meanwhile.
             .identity_cache(IdentityCache::no_cache());
-        if let Some(endpoint) = config.endpoint() {
+        if let Some(endpoint) = self.endpoint() {
             sdk = sdk.endpoint_url(endpoint);
         }
-        let client = Self::new(Client::from_conf(sdk.build()), config.client_options());
-        client.with_subscription_connections(config.connect_timeout())
+        sdk.build()
     }
 }
 

@@ -29,6 +29,8 @@ pub enum RequestErrorKind {
     LimitExceeded,
     /// The shard iterator is older than five minutes.
     ExpiredIterator,
+    /// What was asked for is older than what is kept (`TrimmedDataAccessException` of DynamoDB's streams).
+    Trimmed,
     /// The page token is older than five minutes.
     ExpiredNextToken,
     /// The stream, shard or consumer does not exist.
@@ -90,6 +92,7 @@ impl RequestErrorKind {
             | "TooManyRequestsException" => Self::Throttled,
             "LimitExceededException" => Self::LimitExceeded,
             "ExpiredIteratorException" => Self::ExpiredIterator,
+            "TrimmedDataAccessException" => Self::Trimmed,
             "ExpiredNextTokenException" => Self::ExpiredNextToken,
             "ResourceNotFoundException" => Self::NotFound,
             "ResourceInUseException" => Self::InUse,
@@ -382,7 +385,7 @@ mod tests {
     use super::*;
 
     /// Codes with their statuses and: retryable, throttle, may have been applied.
-    const CODES: [(&str, u16, RequestErrorKind, [bool; 3]); 28] = [
+    const CODES: [(&str, u16, RequestErrorKind, [bool; 3]); 29] = [
         ("ProvisionedThroughputExceededException", 400, RequestErrorKind::Throttled, [true, true, false]),
         ("LimitExceededException", 400, RequestErrorKind::LimitExceeded, [true, true, false]),
         ("KMSThrottlingException", 400, RequestErrorKind::Throttled, [true, true, false]),
@@ -391,6 +394,7 @@ mod tests {
         ("TooManyRequestsException", 429, RequestErrorKind::Throttled, [true, true, false]),
         ("KMSDisabledException", 400, RequestErrorKind::Kms, [false, false, false]),
         ("ExpiredIteratorException", 400, RequestErrorKind::ExpiredIterator, [false, false, false]),
+        ("TrimmedDataAccessException", 400, RequestErrorKind::Trimmed, [false, false, false]),
         ("ExpiredNextTokenException", 400, RequestErrorKind::ExpiredNextToken, [false, false, false]),
         ("ResourceNotFoundException", 400, RequestErrorKind::NotFound, [false, false, false]),
         ("ResourceInUseException", 400, RequestErrorKind::InUse, [true, false, false]),

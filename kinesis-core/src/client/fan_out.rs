@@ -12,7 +12,8 @@ use aws_sdk_kinesis::types::{
 };
 use aws_smithy_types::event_stream::RawMessage;
 
-use crate::client::calls::{IteratorStart, KinesisClient, attempt, invalid_response, overrides, shard_target};
+use crate::client::attempt::attempt;
+use crate::client::calls::{IteratorStart, KinesisClient, invalid_response, overrides, shard_target};
 use crate::client::error::{RequestError, RequestErrorKind};
 use crate::client::served_at::ServedAt;
 use crate::stream::{ShardId, StreamArn, StreamName};

@@ -11,12 +11,15 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 
-/// Keeps the `Date` of the reply to the call that it is attached to.
+/// An interceptor that keeps the `Date` of the reply to the one call that it is attached to.
+///
+/// For a call of an SDK client, of whatever service; clones share what was kept.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ServedAt(Arc<OnceLock<SystemTime>>);
+pub struct ServedAt(Arc<OnceLock<SystemTime>>);
 
 impl ServedAt {
-    pub(super) fn time(&self) -> Option<SystemTime> {
+    /// The service's clock when it answered, in whole seconds; nothing before that, or where the reply has no date.
+    pub fn time(&self) -> Option<SystemTime> {
         self.0.get().copied()
     }
 }

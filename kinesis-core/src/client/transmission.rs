@@ -17,9 +17,9 @@ use crate::credentials::Signer;
 /// What comes before is the wait for credentials. Longer than the patience of our cache, whose error says more.
 pub(super) const PREPARATION_LIMIT: Duration = Duration::from_secs(30);
 
-/// What is known of the request of one call; an interceptor of that call.
+/// What is known of the request of one call: an interceptor that [`attempt`](crate::attempt) has put on it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Transmission {
+pub struct Transmission {
     begun: Arc<Begun>,
     signer: Signer,
 }
