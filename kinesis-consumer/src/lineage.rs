@@ -341,13 +341,15 @@ impl ShardGraph {
     /// Every shard with its progress, for a checkpoint.
     ///
     /// The final state of a finished shard is left out once children that cover its range have begun: theirs, in the
-    /// same checkpoint, has taken its place.
+    /// same checkpoint, has taken its place. Where it cannot be known that these are all, it stays for as long as the shard
+    /// does.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         let replaced = self.replaced();
         self.nodes.iter().map(move |(id, node)| {
             let mut progress = node.progress.clone();
             if let Some(progress) = progress.as_mut().filter(|progress| progress.position.is_ended())
                 && self.children_cover(id, |child| child.has_begun(&replaced))
+                && !self.may_have_more_children(node)
             {
                 progress.user_state = Bytes::new();
             }

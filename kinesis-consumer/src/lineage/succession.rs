@@ -78,6 +78,15 @@ impl ShardGraph {
         next.is_none_or(|key| key > range.end())
     }
 
+    /// Whether the ranges of the known children do not tell whether there are more: those of a table's stream are all
+    /// whole, and what a split or a merge makes is never its only parent's.
+    pub(super) fn may_have_more_children(&self, node: &Node) -> bool {
+        let mut children = self.children.get(&node.shard.id).into_iter().flatten().filter_map(|id| self.nodes.get(id));
+        children.any(|child| {
+            child.shard.hash_key_range == node.shard.hash_key_range && child.shard.parents().nth(1).is_none()
+        })
+    }
+
     /// The skipped shards whose descendants have all begun, and so inherited what these would have.
     pub(super) fn replaced(&self) -> BTreeSet<&ShardId> {
         let mut waiting: Vec<&ShardId> =

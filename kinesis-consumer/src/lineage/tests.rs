@@ -268,6 +268,26 @@ fn a_final_state_is_saved_until_all_children_have_begun() {
     assert_eq!(saved(&graph), "");
 }
 
+/// As in a table's stream, of which no ranges are known: a second child may turn up after the first has begun.
+#[test]
+fn the_state_of_a_shard_whose_children_may_not_all_be_known_is_kept_while_it_is_listed() {
+    let whole = |index, parents: &[u64]| shard(index, HashKeyRange::FULL, parents);
+    let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+    graph.observe(vec![whole(0, &[])], SystemTime::UNIX_EPOCH);
+    graph.advance(&id(0), progress(true, "final"));
+    graph.observe(vec![whole(0, &[]), whole(1, &[0])], SystemTime::UNIX_EPOCH);
+    graph.advance(&id(1), progress(false, "first child"));
+    let mut restored = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
+    graph.entries().for_each(|entry| restored.restore(&entry));
+    restored.observe(vec![whole(0, &[]), whole(1, &[0]), whole(2, &[0])], SystemTime::UNIX_EPOCH);
+    let second = restored.startable().into_iter().next().unwrap();
+    assert_eq!((second.shard.id, second.states[0].1.clone()), (id(2), Bytes::from("final")));
+    for _ in 0..2 {
+        restored.observe(vec![whole(1, &[0]), whole(2, &[0])], SystemTime::UNIX_EPOCH);
+    }
+    assert!(restored.entries().all(|entry| entry.shard.id != id(0)), "kept for good");
+}
+
 #[test]
 fn a_restored_shard_resumes_with_its_own_state() {
     let mut graph = ShardGraph::new(T0, SystemTime::UNIX_EPOCH);
