@@ -12,6 +12,8 @@ use kinesis_core::{
 use crate::assign::{HashAssigner, ShardAssigner};
 use crate::consumer::KinesisConsumer;
 use crate::control::ConsumerHandle;
+#[cfg(feature = "dynamodb-streams")]
+use crate::dynamodb_streams::DynamoDbStreams;
 use crate::engine::Job;
 use crate::error::BuildError;
 use crate::event_time::{EventTime, WatermarkStrategy};
@@ -23,6 +25,7 @@ use crate::pacing::PacingLimits;
 use crate::pull::{KeptByUser, Positions, PullConsumer};
 use crate::reader::{ForeignMembers, LossPolicy, MemoryBudget, ReaderSettings, ReaderShared, Retentions};
 use crate::schema::{Judged, Schema};
+use crate::service::Service;
 use crate::store::CheckpointStore;
 
 /// 2 MB/s, what the service lets all readers of a shard have together (AWS quota page).
@@ -40,7 +43,7 @@ const TIP_INTERVAL: Duration = Duration::from_secs(10);
 /// Needed: a client, at least one stream, and for the first a checkpoint store. Everything else has a default.
 pub struct ConsumerBuilder<S> {
     schema: S,
-    client: Option<KinesisClient>,
+    service: Option<Service>,
     streams: Vec<String>,
     job: String,
     config: ConsumerConfig,
@@ -64,7 +67,7 @@ impl<S: Schema> ConsumerBuilder<S> {
     pub(crate) fn new(schema: S) -> Self {
         Self {
             schema,
-            client: None,
+            service: None,
             streams: Vec::new(),
             job: "consumer".to_owned(),
             config: ConsumerConfig::default(),
@@ -89,7 +92,7 @@ impl<S: Schema> ConsumerBuilder<S> {
     pub fn schema<T: Schema>(self, schema: T) -> ConsumerBuilder<T> {
         ConsumerBuilder {
             schema,
-            client: self.client,
+            service: self.service,
             streams: self.streams,
             job: self.job,
             config: self.config,
@@ -112,13 +115,21 @@ impl<S: Schema> ConsumerBuilder<S> {
 
     /// Reads through `client`.
     pub fn client(mut self, client: KinesisClient) -> Self {
-        self.client = Some(client);
+        self.service = Some(Service::Kinesis(client));
         self
     }
 
     /// Reads through an SDK client that you own; its retries are switched off call by call.
     pub fn sdk_client(self, client: Client) -> Self {
         self.client(KinesisClient::new(client, ClientOptions::default()))
+    }
+
+    /// Reads the streams of DynamoDB tables, all that `streams` has.
+    #[cfg(feature = "dynamodb-streams")]
+    pub fn dynamodb_streams(mut self, streams: DynamoDbStreams) -> Self {
+        self.streams = streams.names().map(ToString::to_string).collect();
+        self.service = Some(Service::DynamoDb(streams));
+        self
     }
 
     /// The streams to read, all through the one client.
@@ -242,7 +253,7 @@ impl<S: Schema> ConsumerBuilder<S> {
     /// # Errors
     /// [`BuildError`] names the setting that is missing or out of range.
     pub fn build(mut self) -> Result<KinesisConsumer<S>, BuildError> {
-        self.required_client()?;
+        self.required_service()?;
         let (store, interval) = self.checkpoints.take().ok_or(missing("a checkpoint store", "checkpoints"))?;
         if interval.is_zero() {
             return Err(invalid("the checkpoint interval", "0 s", "more than 0 s"));
@@ -274,11 +285,11 @@ impl<S: Schema> ConsumerBuilder<S> {
         store: Arc<dyn CheckpointStore>,
         checkpoint_interval: Option<Duration>,
     ) -> Result<(Job<S>, ConsumerHandle), BuildError> {
-        let client = self.required_client()?;
+        let service = self.required_service()?;
         let streams = self.stream_names()?;
         self.check()?;
         self.config.check_streams(&streams)?;
-        let is_fan_out = self.config.record_publisher() == RecordPublisher::EnhancedFanOut;
+        let fan_out = self.fan_out(&service)?;
         if self.is_aligned && self.watermarks.is_none() {
             return Err(missing("a watermark strategy", "watermarks"));
         }
@@ -286,14 +297,14 @@ impl<S: Schema> ConsumerBuilder<S> {
         let event_time = self.watermarks.clone().map(|strategy| EventTime { strategy, config, is_aligned });
         let (handle, meter) = (ConsumerHandle::new(), JobMeter::new(&self.job));
         let readers = Arc::new(ReaderShared {
-            client,
+            service,
             settings: Arc::new(self.reader_settings()),
             schema: Arc::new(Judged::new(self.schema)),
             clock: self.clock,
             randomness: self.randomness,
             memory: MemoryBudget::new(self.memory_bytes, DEFAULT_IN_FLIGHT),
             retentions: Retentions::new(&streams, self.config.describe_stream_retry()),
-            fan_out: is_fan_out.then(|| FanOut::new(self.config.fan_out().clone())),
+            fan_out,
             control: handle.watch(),
             board: handle.board(),
             listener: measured(meter.clone(), self.listener),
@@ -317,8 +328,26 @@ impl<S: Schema> ConsumerBuilder<S> {
         Ok((job, handle))
     }
 
-    fn required_client(&self) -> Result<KinesisClient, BuildError> {
-        self.client.clone().ok_or(missing("a client", "client"))
+    fn required_service(&self) -> Result<Service, BuildError> {
+        match self.service.clone().ok_or(missing("a client", "client"))? {
+            #[cfg(feature = "dynamodb-streams")]
+            Service::DynamoDb(streams) => Ok(Service::DynamoDb(streams.with_clock(Arc::clone(&self.clock)))),
+            service => Ok(service),
+        }
+    }
+
+    /// Nothing where shards are polled.
+    fn fan_out(&self, service: &Service) -> Result<Option<FanOut>, BuildError> {
+        if self.config.record_publisher() != RecordPublisher::EnhancedFanOut {
+            return Ok(None);
+        }
+        match service {
+            Service::Kinesis(client) => Ok(Some(FanOut::new(client.clone(), self.config.fan_out().clone()))),
+            #[cfg(feature = "dynamodb-streams")]
+            Service::DynamoDb(_) => {
+                Err(BuildError::Conflict { what: "subscriptions of enhanced fan-out", with: "streams of DynamoDB" })
+            }
+        }
     }
 
     fn stream_names(&self) -> Result<Vec<StreamName>, BuildError> {

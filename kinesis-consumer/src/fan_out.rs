@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kinesis_core::{FanOutConfig, StreamName};
+use kinesis_core::{FanOutConfig, KinesisClient, StreamName};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -20,6 +20,7 @@ const STARTS_PER_SECOND: u32 = 100;
 /// The fan-out consumers of a job's streams, and what bounds its subscriptions.
 #[derive(Debug)]
 pub(crate) struct FanOut {
+    pub(crate) client: KinesisClient,
     pub(crate) config: FanOutConfig,
     consumers: Mutex<BTreeMap<StreamName, Arc<str>>>,
     starts: Mutex<Starts>,
@@ -27,10 +28,10 @@ pub(crate) struct FanOut {
 }
 
 impl FanOut {
-    pub(crate) fn new(config: FanOutConfig) -> Self {
+    pub(crate) fn new(client: KinesisClient, config: FanOutConfig) -> Self {
         let slots = usize::try_from(config.max_concurrency).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
         let (consumers, starts) = (Mutex::default(), Mutex::new(Starts::new(STARTS_PER_SECOND)));
-        Self { config, consumers, starts, slots: Arc::new(Semaphore::new(slots)) }
+        Self { client, config, consumers, starts, slots: Arc::new(Semaphore::new(slots)) }
     }
 
     /// The consumer of a stream, once it is registered.

@@ -76,13 +76,16 @@
 //! results, has a [`PullConsumer`]; [`delivery`] compares the ways. A health check asks [`ConsumerHandle::status`]; [`observability`] has
 //! what else can be seen. Event time is kept by a [`WatermarkStrategy`].
 //!
-//! Feature `json` (on): the schema `Json`, by serde. Feature `mutants` (off): deliberate faults, for tests that must find them.
+//! Feature `json` (on): the schema `Json`, by serde. Feature `dynamodb-streams` (off): the streams of DynamoDB tables, by
+//! `DynamoDbStreams`. Feature `mutants` (off): deliberate faults, for tests that must find them.
 
 mod assign;
 mod blocking;
 mod builder;
 mod consumer;
 mod control;
+#[cfg(feature = "dynamodb-streams")]
+mod dynamodb_streams;
 mod engine;
 mod error;
 mod event_time;
@@ -99,6 +102,7 @@ mod pull;
 mod reader;
 mod record;
 mod schema;
+mod service;
 mod service_clock;
 mod sink;
 mod state;
@@ -116,6 +120,10 @@ pub use blocking::{BlockingBatches, Pulled};
 pub use builder::ConsumerBuilder;
 pub use consumer::KinesisConsumer;
 pub use control::ConsumerHandle;
+#[cfg(feature = "dynamodb-streams")]
+pub use dynamodb_streams::{
+    DynamoDbRecordError, DynamoDbRecords, DynamoDbStreamError, DynamoDbStreams, ParseDynamoDbStreamArnError,
+};
 pub use error::{BuildError, ConsumerError, PossibleLoss};
 pub use event_time::{WatermarkGenerator, WatermarkStrategy};
 pub use events::ConsumerEvent;

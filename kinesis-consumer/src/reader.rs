@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kinesis_core::{KinesisClient, Randomness, RetryPolicy, SharedClock};
+use kinesis_core::{Randomness, RetryPolicy, SharedClock};
 use tokio::sync::watch;
 
 use crate::control::Control;
@@ -11,6 +11,7 @@ use crate::events::Listener;
 use crate::fan_out::FanOut;
 use crate::metrics::JobMeter;
 use crate::pacing::PacingLimits;
+use crate::service::Service;
 use crate::status::StatusBoard;
 
 mod expand;
@@ -80,7 +81,7 @@ pub(crate) struct ReaderSettings {
 
 /// What every reader of a job shares.
 pub(crate) struct ReaderShared<S> {
-    pub(crate) client: KinesisClient,
+    pub(crate) service: Service,
     pub(crate) schema: Arc<S>,
     pub(crate) settings: Arc<ReaderSettings>,
     pub(crate) clock: SharedClock,

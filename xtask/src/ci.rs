@@ -17,6 +17,9 @@ const HEAVY: [&str; 4] = ["aws-", "tokio", "hyper", "rustls"];
 /// The tests that need the SDK of CloudWatch.
 const CLOUDWATCH: [&str; 6] = ["-p", "kinesis-producer", "--features", "cloudwatch", "--lib", "--test=metrics"];
 
+/// The tests that need the SDK of DynamoDB's streams.
+const DYNAMODB: [&str; 6] = ["-p", "kinesis-consumer", "--features", "dynamodb-streams", "--lib", "--test=dynamodb"];
+
 fn steps() -> Vec<Step> {
     let deny = ["--", "-D", "warnings"];
     let clippy = |args: &[&str]| Action::cargo(&[&["clippy", "--locked", "--all-targets"], args, &deny].concat());
@@ -33,6 +36,7 @@ fn steps() -> Vec<Step> {
         Step::new("clippy, all features", clippy(&["--workspace", "--all-features"])),
         Step::new("tests", Action::cargo(&["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"])),
         Step::new("tests, cloudwatch", Action::cargo(&[&["test", "--locked"], &CLOUDWATCH[..]].concat())),
+        Step::new("tests, dynamodb", Action::cargo(&[&["test", "--locked"], &DYNAMODB[..]].concat())),
         Step::new("doctests", Action::cargo(&["test", "--locked", "--workspace", "--doc", "--no-fail-fast"])),
         Step::new(
             "docs",

@@ -229,7 +229,7 @@ impl<S: Schema> Coordinator<S> {
         self.tasks.shutdown().await;
         if let (Ok(_), Some(fan_out)) = (&result, &self.job.readers.fan_out) {
             let mut random = self.job.readers.randomness.stream("deregistration");
-            fan_out.release(&self.job.readers.client, &mut random).await;
+            fan_out.release(&mut random).await;
         }
         result
     }

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use kinesis_core::{
-    Epoch, KinesisClient, ListShardsScope, RandomStream, RequestError, RetryPolicy, Shard, StartingPosition,
-    StreamName, StreamSummary, retry,
-};
+use kinesis_core::{Epoch, RandomStream, RequestError, RetryPolicy, Shard, StartingPosition, StreamName, retry};
 use tokio::time::Instant;
 
 use super::coordinator::Job;
@@ -14,6 +11,7 @@ use super::streams::{JobStream, JobStreams};
 use crate::error::ConsumerError;
 use crate::position::ShardPosition;
 use crate::reader::KnownRetention;
+use crate::service::{Service, StreamFacts};
 use crate::service_clock::ServiceClock;
 use crate::state::Checkpoint;
 
@@ -38,7 +36,7 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
     for name in &job.streams {
         let summary = describe(job, name, &mut random).await.map_err(ConsumerError::Request)?;
         if let Some(fan_out) = &job.readers.fan_out {
-            let registering = fan_out.register(&job.readers.client, name, &summary.arn, &mut random);
+            let registering = fan_out.register(name, &summary.arn, &mut random);
             registering.await.map_err(ConsumerError::Request)?;
         }
         let saved = latest.and_then(|checkpoint| checkpoint.streams.iter().find(|stream| &stream.name == name));
@@ -64,7 +62,7 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
         if job.checkpoint_interval.is_none() {
             stream.graph.keep_ends();
         }
-        let listing = list(&job.readers.client, name, job.list_shards, &mut random).await;
+        let listing = list(&job.readers.service, name, job.list_shards, &mut random).await;
         listings.insert(name.clone(), listing.map_err(ConsumerError::Request)?);
         streams.0.insert(name.clone(), stream);
     }
@@ -115,20 +113,16 @@ fn start_position(configured: StartingPosition, now: SystemTime, horizon: System
     }
 }
 
-async fn describe<S>(
-    job: &Job<S>,
-    name: &StreamName,
-    random: &mut RandomStream,
-) -> Result<StreamSummary, RequestError> {
-    retry(job.describe, random, || job.readers.client.describe_stream_summary(name)).await
+async fn describe<S>(job: &Job<S>, name: &StreamName, random: &mut RandomStream) -> Result<StreamFacts, RequestError> {
+    retry(job.describe, random, || job.readers.service.describe(name)).await
 }
 
 /// A complete listing, or an error: never a part.
 pub(crate) async fn list(
-    client: &KinesisClient,
+    service: &Service,
     name: &StreamName,
     policy: RetryPolicy,
     random: &mut RandomStream,
 ) -> Result<Vec<Shard>, RequestError> {
-    retry(policy, random, || client.list_shards(name, ListShardsScope::All)).await
+    retry(policy, random, || service.list_shards(name)).await
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kinesis_core::{
-    FanOutConsumer, FanOutConsumerStatus, FanOutRegistration, KinesisClient, RandomStream, RequestError,
-    RequestErrorKind, RetryPolicy, StreamArn, StreamName, retry,
+    FanOutConsumer, FanOutConsumerStatus, FanOutRegistration, RandomStream, RequestError, RequestErrorKind,
+    RetryPolicy, StreamArn, StreamName, retry,
 };
 use tokio::time::timeout;
 
@@ -41,30 +41,24 @@ impl FanOut {
     /// Sees to it that a stream has an active consumer.
     pub(crate) async fn register(
         &self,
-        client: &KinesisClient,
         stream: &StreamName,
         arn: &StreamArn,
         random: &mut RandomStream,
     ) -> Result<(), RequestError> {
         let consumer = match self.config.consumer_arns.get(stream.as_str()) {
             Some(consumer) if self.config.registration == FanOutRegistration::None => consumer.clone(),
-            _ => self.active_consumer(client, arn, random).await?,
+            _ => self.active_consumer(arn, random).await?,
         };
         tracing::debug!(%stream, consumer, "the fan-out consumer is active");
         self.consumers.lock().insert(stream.clone(), Arc::from(consumer));
         Ok(())
     }
 
-    async fn active_consumer(
-        &self,
-        client: &KinesisClient,
-        stream: &StreamArn,
-        random: &mut RandomStream,
-    ) -> Result<String, RequestError> {
+    async fn active_consumer(&self, stream: &StreamArn, random: &mut RandomStream) -> Result<String, RequestError> {
         let name = self.config.consumer_name.as_deref().unwrap_or_default();
         let limit = self.config.register_timeout;
         let mut last_known = None;
-        let registered = timeout(limit, self.until_active(client, stream, name, &mut last_known, random)).await;
+        let registered = timeout(limit, self.until_active(stream, name, &mut last_known, random)).await;
         registered.unwrap_or_else(|_| {
             let what = format!("the consumer was not active within {limit:?}, it was {last_known:?} at last");
             let (operation, target) = ("RegisterStreamConsumer", format!("{stream}/consumer/{name}"));
@@ -74,7 +68,6 @@ impl FanOut {
 
     async fn until_active(
         &self,
-        client: &KinesisClient,
         stream: &StreamArn,
         name: &str,
         last_known: &mut Option<FanOutConsumerStatus>,
@@ -82,7 +75,7 @@ impl FanOut {
     ) -> Result<String, RequestError> {
         let RetryPolicy { backoff, .. } = self.config.register_retry;
         for attempt in 0.. {
-            let known = self.describe(client, stream, name, random).await?;
+            let known = self.describe(stream, name, random).await?;
             *last_known = known.as_ref().map(|known| known.status);
             match (step(self.config.registration, *last_known), known) {
                 (Step::Use, Some(FanOutConsumer { arn, .. })) => return Ok(arn),
@@ -90,7 +83,7 @@ impl FanOut {
                     let (operation, target) = ("DescribeStreamConsumer", format!("{stream}/consumer/{name}"));
                     return Err(RequestError::new(operation, &target, RequestErrorKind::NotFound, None, why));
                 }
-                (Step::Register, _) => self.try_to_register(client, stream, name, random).await?,
+                (Step::Register, _) => self.try_to_register(stream, name, random).await?,
                 (Step::Wait | Step::Use, _) => {}
             }
             tokio::time::sleep(backoff.delay(attempt, random).max(SHORTEST_PAUSE)).await;
@@ -101,13 +94,12 @@ impl FanOut {
     /// Nothing where there is none.
     async fn describe(
         &self,
-        client: &KinesisClient,
         stream: &StreamArn,
         name: &str,
         random: &mut RandomStream,
     ) -> Result<Option<FanOutConsumer>, RequestError> {
         let policy = self.config.describe_consumer_retry;
-        match retry(policy, random, || client.describe_stream_consumer(stream, name)).await {
+        match retry(policy, random, || self.client.describe_stream_consumer(stream, name)).await {
             Ok(known) => Ok(Some(known)),
             Err(error) if error.kind() == RequestErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -117,14 +109,13 @@ impl FanOut {
     /// Registers, unless somebody was faster.
     async fn try_to_register(
         &self,
-        client: &KinesisClient,
         stream: &StreamArn,
         name: &str,
         random: &mut RandomStream,
     ) -> Result<(), RequestError> {
         let policy = self.config.register_retry;
         let once = || async {
-            match client.register_stream_consumer(stream, name).await {
+            match self.client.register_stream_consumer(stream, name).await {
                 Err(error) if error.kind() == RequestErrorKind::InUse => Ok(()),
                 result => result.map(drop),
             }
@@ -136,14 +127,14 @@ impl FanOut {
     ///
     /// One that failed is started again, as a rule, and one that was fenced has a successor that reads with the same
     /// consumer. What goes wrong leaves a consumer behind, which the log says: it costs until it is deregistered.
-    pub(crate) async fn release(&self, client: &KinesisClient, random: &mut RandomStream) {
+    pub(crate) async fn release(&self, random: &mut RandomStream) {
         if self.config.registration != FanOutRegistration::Lazy {
             return;
         }
         let (policy, limit) = (self.config.deregister_retry, self.config.deregister_timeout);
         let consumers = std::mem::take(&mut *self.consumers.lock());
         for (stream, consumer) in consumers {
-            let deregistering = retry(policy, random, || client.deregister_stream_consumer(&consumer));
+            let deregistering = retry(policy, random, || self.client.deregister_stream_consumer(&consumer));
             match timeout(limit, deregistering).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) if error.kind() == RequestErrorKind::NotFound => {}

@@ -116,7 +116,7 @@ impl<S: Schema> FanOutReader<S> {
         let start = self.start();
         let called = Instant::now();
         let (id, limit) = (&self.outlet.id, fan_out.config.subscribe_timeout);
-        let calling = shared.client.subscribe_to_shard(&self.consumer, &id.stream, &id.shard, start, limit);
+        let calling = fan_out.client.subscribe_to_shard(&self.consumer, &id.stream, &id.shard, start, limit);
         let subscribed = calling.await;
         self.schedule.called(Instant::now());
         let outcome = match subscribed {

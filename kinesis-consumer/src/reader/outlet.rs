@@ -138,8 +138,8 @@ impl<S: Schema> Outlet<S> {
         if exposure != Exposure::Unknown {
             return Ok(exposure);
         }
-        let (retentions, client) = (&self.shared.retentions, &self.shared.client);
-        let known = retentions.get(client, &self.id.stream, random).await.map_err(ConsumerError::Request)?;
+        let (retentions, service) = (&self.shared.retentions, &self.shared.service);
+        let known = retentions.get(service, &self.id.stream, random).await.map_err(ConsumerError::Request)?;
         self.retention.looked_up(known);
         Ok(self.retention.exposure(Instant::now(), self.shared.clock.now(), served_at))
     }

@@ -207,9 +207,9 @@ impl<S: Schema> PollingReader<S> {
             return Ok(Some(iterator.clone()));
         }
         let start = self.outlet.resume();
-        let (client, id) = (&self.outlet.shared.client, &self.outlet.id);
+        let (service, id) = (&self.outlet.shared.service, &self.outlet.id);
         let policy = self.outlet.shared.settings.get_iterator;
-        let given = retry(policy, &mut self.random, || client.get_shard_iterator(&id.stream, &id.shard, start)).await;
+        let given = retry(policy, &mut self.random, || service.get_shard_iterator(&id.stream, &id.shard, start)).await;
         match given {
             Ok(iterator) => self.iterator = Some(iterator),
             // As with a read: it says nothing about the job.
@@ -226,14 +226,14 @@ impl<S: Schema> PollingReader<S> {
     /// long as it takes: it says nothing about the job.
     async fn fetch(&mut self, iterator: &str) -> Result<Fetched, ConsumerError> {
         let shared = Arc::clone(&self.outlet.shared);
-        let (client, id) = (&shared.client, &self.outlet.id);
+        let (service, id) = (&shared.service, &self.outlet.id);
         let policy = shared.settings.get_records;
         let (limit, patience) = (self.max_records(), self.patience.duration());
         let result = retry(policy, &mut self.random, || async {
             let Some(reservation) = shared.memory.reserve(MAX_REPLY_BYTES).await else { return Ok(Attempt::Stopped) };
             let Reservation { memory, slot: _slot } = reservation;
             let called = Instant::now();
-            let call = client.get_records(&id.stream, &id.shard, iterator, limit);
+            let call = service.get_records(&id.stream, &id.shard, iterator, limit);
             let is_wanted = async {
                 tokio::time::sleep(patience).await;
                 shared.memory.wanted().await;
@@ -265,7 +265,7 @@ impl<S: Schema> PollingReader<S> {
                 Ok(Fetched::Later)
             }
             Ok(Attempt::Stopped) => Ok(Fetched::Stopped),
-            Err(error) if error.kind() == RequestErrorKind::ExpiredIterator => {
+            Err(error) if matches!(error.kind(), RequestErrorKind::ExpiredIterator | RequestErrorKind::Trimmed) => {
                 self.iterator = None;
                 Ok(Fetched::Later)
             }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kinesis_core::{KinesisClient, RandomStream, RequestError, RetryPolicy, StreamName, retry};
+use kinesis_core::{RandomStream, RequestError, RetryPolicy, StreamName, retry};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+use crate::service::Service;
 
 /// How long a retention is believed that was looked up; an operator may change it at any time.
 const BELIEVED_FOR: Duration = Duration::from_secs(300);
@@ -44,32 +46,32 @@ impl Retentions {
     /// way is made again by the next who asks.
     pub(crate) async fn get(
         &self,
-        client: &KinesisClient,
+        service: &Service,
         stream: &StreamName,
         random: &mut RandomStream,
     ) -> Result<KnownRetention, RequestError> {
         let Some(known) = self.streams.get(stream) else {
-            return self.look_up(client, stream, random).await;
+            return self.look_up(service, stream, random).await;
         };
         let mut known = known.lock().await;
         if let Some(known) = known.filter(|known| known.is_believed(Instant::now())) {
             return Ok(known);
         }
-        let found = self.look_up(client, stream, random).await?;
+        let found = self.look_up(service, stream, random).await?;
         *known = Some(found);
         Ok(found)
     }
 
     async fn look_up(
         &self,
-        client: &KinesisClient,
+        service: &Service,
         stream: &StreamName,
         random: &mut RandomStream,
     ) -> Result<KnownRetention, RequestError> {
         loop {
             let looked_up_at = Instant::now();
-            match retry(self.policy, random, || client.describe_stream_summary(stream)).await {
-                Ok(summary) => return Ok(KnownRetention { retention: summary.retention, looked_up_at }),
+            match retry(self.policy, random, || service.describe(stream)).await {
+                Ok(facts) => return Ok(KnownRetention { retention: facts.retention, looked_up_at }),
                 Err(throttle) if throttle.is_throttle() => {
                     tracing::warn!(%stream, %throttle, "the look-up of the stream's retention is throttled");
                     tokio::time::sleep(self.policy.backoff.max.max(SHORTEST_PAUSE)).await;

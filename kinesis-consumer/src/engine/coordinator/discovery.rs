@@ -33,7 +33,7 @@ impl<S: Schema> Coordinator<S> {
             let span = tracing::info_span!("discovery", %stream);
             let listing = async move {
                 let mut random = job.readers.randomness.stream("discovery");
-                let listing = list(&job.readers.client, &stream, job.list_shards, &mut random).await;
+                let listing = list(&job.readers.service, &stream, job.list_shards, &mut random).await;
                 Answer::Listing { stream, since, listing }
             };
             self.questions.spawn(listing.instrument(span));
@@ -63,7 +63,7 @@ impl<S: Schema> Coordinator<S> {
         let (readers, stream) = (Arc::clone(&self.job.readers), stream.clone());
         self.questions.spawn(async move {
             let mut random = readers.randomness.stream("retention");
-            let retention = readers.retentions.get(&readers.client, &stream, &mut random).await;
+            let retention = readers.retentions.get(&readers.service, &stream, &mut random).await;
             Answer::Retention { stream, retention }
         });
     }

@@ -31,14 +31,14 @@ impl<S: Schema> FanOutReader<S> {
 
     async fn look_for(&mut self, record: RecordPosition) -> Result<bool, ConsumerError> {
         let shared = &self.outlet.shared;
-        let (client, id, settings) = (&shared.client, &self.outlet.id, &shared.settings);
+        let (service, id, settings) = (&shared.service, &self.outlet.id, &shared.settings);
         let start = IteratorStart::AtSequenceNumber(record.sequence_number);
-        let asking = || client.get_shard_iterator(&id.stream, &id.shard, start);
+        let asking = || service.get_shard_iterator(&id.stream, &id.shard, start);
         let iterator = retry(settings.get_iterator, &mut self.random, asking).await.map_err(ConsumerError::Request)?;
         let mut iterator = Some(iterator);
         for _ in 0..MOST_EMPTY_REPLIES {
             let Some(from) = iterator else { return Ok(false) };
-            let reading = || client.get_records(&id.stream, &id.shard, &from, 1);
+            let reading = || service.get_records(&id.stream, &id.shard, &from, 1);
             let reply = retry(settings.get_records, &mut self.random, reading).await;
             let GetRecordsReply { output, .. } = reply.map_err(ConsumerError::Request)?;
             if let Some(first) = output.records.first() {
