@@ -127,6 +127,8 @@ pub struct CallCounts {
     pub failed_records: u64,
     /// Records that were stored although the reply says that they failed.
     pub misreported_records: u64,
+    /// Records that readers were given: those of replies, also of lost ones, and of events once they were taken.
+    pub read_records: u64,
 }
 
 /// The counters of every operation, which are always kept.

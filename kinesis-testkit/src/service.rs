@@ -154,6 +154,7 @@ impl State {
             counts.stored_records += u64::from(stored_records);
             counts.failed_records += u64::from(failed_records);
             counts.misreported_records += u64::from(misreported_records);
+            counts.read_records += reply.map_or(0, Reply::read) as u64;
             let first = admitted.delivery == Delivery::First;
             counts.refused += u64::from(first && matches!(outcome, CallOutcome::Refused(_)));
             let unanswered = reply_lost || matches!(outcome, CallOutcome::Reset | CallOutcome::Hung);

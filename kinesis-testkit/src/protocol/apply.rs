@@ -39,6 +39,14 @@ impl Reply {
         }
     }
 
+    /// How many records it holds for a reader.
+    pub(crate) const fn read(&self) -> usize {
+        match self {
+            Self::Records(reply) => reply.records.len(),
+            _ => 0,
+        }
+    }
+
     /// Where the entries of a put were stored, each with its index.
     pub(crate) fn stored(&self) -> Vec<(usize, &StoredAt)> {
         match self {

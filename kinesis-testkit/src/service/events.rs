@@ -12,6 +12,7 @@ use super::State;
 use super::deferred::StateCell;
 use crate::engine::{Place, Push, ServiceError, Subscription};
 use crate::faults::{EventFault, EventFaults};
+use crate::operation::Operation;
 use crate::protocol::{Format, event_frame, exception_frame, initial_response_frame};
 
 /// After what time a wait is looked at again.
@@ -49,8 +50,24 @@ pub(crate) struct EventStream {
     format: Format,
     faults: EventFaults,
     phase: Phase,
-    /// Frames that were made, each with the time before which it is not sent: the initial one, and what faults make.
-    ready: VecDeque<(SystemTime, Bytes)>,
+    /// Frames that were made: the initial one, and what faults make.
+    ready: VecDeque<Frame>,
+}
+
+/// A frame that was made.
+#[derive(Clone, Debug)]
+struct Frame {
+    /// It is not sent before.
+    at: SystemTime,
+    bytes: Bytes,
+    /// How many records it holds.
+    records: u64,
+}
+
+impl Frame {
+    const fn without_records(at: SystemTime, bytes: Bytes) -> Self {
+        Self { at, bytes, records: 0 }
+    }
 }
 
 impl fmt::Debug for EventStream {
@@ -76,7 +93,7 @@ impl EventStream {
         faults: EventFaults,
         now: SystemTime,
     ) -> Self {
-        let ready = VecDeque::from([(now, initial_response_frame(format))]);
+        let ready = VecDeque::from([Frame::without_records(now, initial_response_frame(format))]);
         Self { state, place, subscription, format, faults, phase: Phase::Open, ready }
     }
 
@@ -86,11 +103,12 @@ impl EventStream {
         let mut state = cell.lock();
         let now = cell.now();
         let until = loop {
-            if let Some(until) = self.ready.front().map(|(until, _)| *until).filter(|until| *until > now) {
+            if let Some(until) = self.ready.front().map(|frame| frame.at).filter(|until| *until > now) {
                 break until;
             }
-            if let Some((_, frame)) = self.ready.pop_front() {
-                return Step::Send(frame);
+            if let Some(Frame { bytes, records, .. }) = self.ready.pop_front() {
+                state.counters.entry(Operation::SubscribeToShard).or_default().read_records += records;
+                return Step::Send(bytes);
             }
             match self.phase {
                 Phase::Open => {}
@@ -118,9 +136,12 @@ impl EventStream {
         }
         let account = state.engine.at(&self.place);
         match account.push(now, &mut self.subscription) {
-            Push::Event(event) => self.strike(event_frame(self.format, &event), age_millis, now),
+            Push::Event(event) => {
+                let (bytes, records) = (event_frame(self.format, &event), event.records.len() as u64);
+                self.strike(Frame { at: now, bytes, records }, age_millis);
+            }
             Push::Failed(error) => {
-                self.ready.push_back((now, exception_frame(self.format, &error)));
+                self.ready.push_back(Frame::without_records(now, exception_frame(self.format, &error)));
                 self.phase = Phase::Over;
             }
             Push::End => self.phase = Phase::Over,
@@ -134,17 +155,17 @@ impl EventStream {
     }
 
     /// Makes a frame ready as the faults of its event have it.
-    fn strike(&mut self, frame: Bytes, age_millis: u64, now: SystemTime) {
-        let (mut copies, mut at) = (1, now);
+    fn strike(&mut self, mut frame: Frame, age_millis: u64) {
+        let mut copies = 1;
         for fault in self.faults.of_next_event(age_millis) {
             match fault {
                 EventFault::Repeat => copies += usize::from(copies > 0),
                 EventFault::Drop => copies = 0,
-                EventFault::Delay(delay) => at = at.checked_add(delay).unwrap_or(at),
-                ending => return self.end_by(&ending, at, &frame),
+                EventFault::Delay(delay) => frame.at = frame.at.checked_add(delay).unwrap_or(frame.at),
+                ending => return self.end_by(&ending, frame.at, &frame.bytes),
             }
         }
-        self.ready.extend(std::iter::repeat_n((at, frame), copies));
+        self.ready.extend(std::iter::repeat_n(frame, copies));
     }
 
     /// Ends the stream by a fault, in the place of `frame`.
@@ -154,13 +175,13 @@ impl EventStream {
             EventFault::Cut { after_bytes } => {
                 let kept = usize::try_from(*after_bytes).unwrap_or(usize::MAX).min(frame.len().saturating_sub(1));
                 if kept > 0 {
-                    self.ready.push_back((at, frame.slice(..kept)));
+                    self.ready.push_back(Frame::without_records(at, frame.slice(..kept)));
                 }
                 Phase::Broken
             }
             EventFault::Error { code, message } => {
                 let error = ServiceError::new(code.clone(), message.as_str(), 400);
-                self.ready.push_back((at, exception_frame(self.format, &error)));
+                self.ready.push_back(Frame::without_records(at, exception_frame(self.format, &error)));
                 Phase::Over
             }
             _ => Phase::Over,

@@ -14,7 +14,9 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep, timeout};
 
-use crate::support::{SHARD_0, SHARD_1, STREAM, after, entry, fake, from, pushed_texts, put_at, register, subscribe};
+use crate::support::{
+    SHARD_0, SHARD_1, STREAM, after, drain, entry, fake, from, pushed_texts, put_at, register, subscribe,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: usize = 1024 * 1024;
@@ -348,4 +350,20 @@ async fn every_record_is_pushed_once_and_in_order_through_splits_and_merges() {
         assert_eq!(read, stored, "seed {seed}\n{schedule}");
         assert!(stored.len() > 8 && schedule.remaining() == 0, "seed {seed}: {} shards\n{schedule}", stored.len());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_count_as_read_once_their_reader_takes_them() {
+    let (fake, client) = fake(1);
+    let read = |operation| fake.call_counts().get(&operation).map_or(0, |counts| counts.read_records);
+    let consumer = register(&client, "app").await;
+    for data in ["a", "b", "c"] {
+        put_at(&client, 0, data).await;
+    }
+    let mut events = subscribe(&client, &consumer, SHARD_0, from(ShardIteratorType::TrimHorizon)).await;
+    assert_eq!(read(Operation::SubscribeToShard), 0, "nobody has asked for an event");
+    events.take(3).await;
+    assert_eq!((read(Operation::SubscribeToShard), read(Operation::GetRecords)), (3, 0));
+    drain(&client, SHARD_0).await;
+    assert_eq!((read(Operation::SubscribeToShard), read(Operation::GetRecords)), (3, 3));
 }
