@@ -398,6 +398,7 @@ impl<S: Schema> ConsumerBuilder<S> {
             max_members: DEFAULT_MAX_MEMBERS,
             waiting_records: self.config.event_time().queue_capacity.max(1),
             tip_interval: TIP_INTERVAL,
+            mutant: self.mutant,
         }
     }
 }

@@ -141,6 +141,8 @@ pub(crate) struct ShardGraph {
     is_dormant: bool,
     /// Whether shards whose end the job itself saw stay until it is restored.
     keeps_ends: bool,
+    /// Whether children are begun beside their parents: a deliberate fault.
+    begins_early: bool,
 }
 
 impl ShardGraph {
@@ -153,7 +155,13 @@ impl ShardGraph {
             listed_at: owed_since,
             is_dormant: false,
             keeps_ends: false,
+            begins_early: false,
         }
+    }
+
+    /// Begins children beside their parents: a deliberate fault.
+    pub(crate) const fn begin_early(&mut self) {
+        self.begins_early = true;
     }
 
     /// Keeps every shard as it is: none is begun, none is waited for, and all stay in the checkpoints.

@@ -10,6 +10,7 @@ use crate::control::Control;
 use crate::events::Listener;
 use crate::fan_out::FanOut;
 use crate::metrics::JobMeter;
+use crate::mutants::Mutant;
 use crate::pacing::PacingLimits;
 use crate::service::Service;
 use crate::status::StatusBoard;
@@ -77,6 +78,7 @@ pub(crate) struct ReaderSettings {
     pub(crate) waiting_records: u32,
     /// How often a shard at its tip says so.
     pub(crate) tip_interval: Duration,
+    pub(crate) mutant: Option<Mutant>,
 }
 
 /// What every reader of a job shares.

@@ -39,6 +39,8 @@ pub struct ProducerConfig {
     pub(crate) map_max_age: Duration,
     #[cfg(test)]
     pub(crate) kpl_rule: Option<crate::pipeline::KplRule>,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<crate::mutants::Mutant>,
 }
 
 impl Default for ProducerConfig {
@@ -63,6 +65,8 @@ impl Default for ProducerConfig {
             map_max_age: Duration::from_secs(600),
             #[cfg(test)]
             kpl_rule: None,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 }

@@ -73,6 +73,7 @@ mod config;
 mod engine;
 mod error;
 mod metrics;
+mod mutants;
 mod outcome;
 mod pipeline;
 mod producer;
@@ -95,6 +96,8 @@ pub use error::{BuildError, CloseError, DeliveryError, FlushError, OpenError, Pu
 #[cfg(feature = "cloudwatch")]
 pub use metrics::cloudwatch::CloudWatchUploader;
 pub use metrics::{MetricsConfig, MetricsGranularity, MetricsLevel};
+#[cfg(feature = "mutants")]
+pub use mutants::Mutant;
 pub use outcome::{Attempt, AttemptResult, Attempts, FailureCause, Outcome, RecordError, StoredRecord};
 pub use producer::{KinesisProducer, KinesisProducerBuilder};
 pub use record::{StreamTarget, UserRecord};

@@ -26,7 +26,7 @@ use crate::mutants::Mutant;
 use crate::reader::{LossPolicy, ReaderShared};
 use crate::record::StreamShard;
 use crate::schema::{Judged, Schema};
-use crate::state::Checkpoint;
+use crate::state::{Checkpoint, ShardState};
 use crate::store::CheckpointStore;
 
 mod discovery;
@@ -324,6 +324,10 @@ impl<S: Schema> Coordinator<S> {
     fn write_checkpoint(&mut self, collected: Collected) {
         let taken_at = self.job.readers.clock.now();
         let mut checkpoint = self.streams.checkpoint(&self.job.name, collected, taken_at);
+        if self.job.mutant == Some(Mutant::ForgetFinishedShards) {
+            let is_read = |state: &ShardState| state.progress.as_ref().is_none_or(|it| !it.position.is_ended());
+            checkpoint.streams.iter_mut().for_each(|stream| stream.shards.retain(is_read));
+        }
         checkpoint.reach(self.watermark.as_ref().and_then(JobWatermark::current));
         let (committer, span) =
             (Arc::clone(&self.committer), tracing::info_span!("checkpoint", epoch = checkpoint.epoch.0));
@@ -407,8 +411,12 @@ impl<S: Schema> Coordinator<S> {
         let subtask = subtask_of(assigned, self.subtasks.len());
         let watermark = start.watermark;
         start.time = self.watermark.as_mut().map(|job| job.begin(&start.id, watermark, now));
-        self.begun.insert(start.id.clone(), Begun { subtask, watermark });
-        self.streams.take_up(&start.id);
+        let before = self.begun.insert(start.id.clone(), Begun { subtask, watermark });
+        if self.job.mutant == Some(Mutant::BeginTwice) && before.is_none() {
+            self.starts_due = true;
+        } else {
+            self.streams.take_up(&start.id);
+        }
         subtask
     }
 

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 use super::coordinator::Job;
 use super::streams::{JobStream, JobStreams};
 use crate::error::ConsumerError;
+use crate::mutants::Mutant;
 use crate::position::ShardPosition;
 use crate::reader::KnownRetention;
 use crate::service::{Service, StreamFacts};
 use crate::service_clock::ServiceClock;
-use crate::state::Checkpoint;
+use crate::state::{Checkpoint, StreamState};
 
 /// A job that is ready to begin its shards.
 #[derive(Debug)]
@@ -63,7 +64,16 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
             stream.graph.keep_ends();
         }
         let listing = list(&job.readers.service, name, job.list_shards, &mut random).await;
-        listings.insert(name.clone(), listing.map_err(ConsumerError::Request)?);
+        let listing = listing.map_err(ConsumerError::Request)?;
+        match (job.mutant, saved) {
+            (Some(Mutant::BeginChildrenEarly), _) => stream.graph.begin_early(),
+            (Some(Mutant::ClosedShardIsNew), Some(state)) => {
+                let state = without_closed(state, &listing);
+                stream = JobStream::restored(&state, clock, retention);
+            }
+            _ => {}
+        }
+        listings.insert(name.clone(), listing);
         streams.0.insert(name.clone(), stream);
     }
     if latest.is_none() && listings.values().all(Vec::is_empty) {
@@ -76,6 +86,17 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
         |name: &StreamName| latest.is_some_and(|saved| saved.streams.iter().any(|stream| &stream.name == name));
     let has_new_streams = !job.streams.iter().all(is_saved);
     Ok(Prepared { streams, epoch, is_restored: latest.is_some(), has_new_streams, listings })
+}
+
+/// The state without the shards that were closed since: a deliberate fault.
+fn without_closed(state: &StreamState, listing: &[Shard]) -> StreamState {
+    let mut state = state.clone();
+    let is_same = |saved: &Shard| {
+        let listed = listing.iter().find(|shard| shard.id == saved.id);
+        listed.is_none_or(|listed| listed.ending_sequence_number == saved.ending_sequence_number)
+    };
+    state.shards.retain(|saved| is_same(&saved.shard));
+    state
 }
 
 /// Streams that were taken out of the job stay in its checkpoints as they are, so that putting one back goes on there.

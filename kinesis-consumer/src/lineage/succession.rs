@@ -36,6 +36,9 @@ impl ShardGraph {
     /// Whether nothing is left to be read of any ancestor.
     pub(super) fn is_behind_its_ancestors(&self, node: &Node) -> bool {
         let mut are_over = true;
+        if self.begins_early {
+            return true;
+        }
         self.climb(node, |ancestor| {
             are_over &= ancestor.is_over();
             are_over

@@ -14,6 +14,7 @@ use crate::engine::messages::StartShard;
 use crate::error::ConsumerError;
 use crate::event_time::{Limit, ReaderTime};
 use crate::events::{ConsumerEvent, Listener};
+use crate::mutants::Mutant;
 use crate::position::ShardPosition;
 use crate::record::{PartitionKey, Record, StreamShard};
 use crate::schema::Schema;
@@ -183,6 +184,9 @@ impl<S: Schema> Expander<S> {
         if position.covers(first) {
             return Ok(());
         }
+        let is_cut =
+            self.settings.mutant == Some(Mutant::PartialAggregate) && data.starts_with(&kinesis_aggregation::MAGIC);
+        let data = if is_cut { data.slice(..data.len() / 2) } else { data };
         let partition_key = record.partition_key.map(PartitionKey::new);
         let shard = self.id.clone();
         let record = Record { shard, position: first, partition_key, explicit_hash_key: None, data, arrived_at };
@@ -312,6 +316,7 @@ mod tests {
             max_members: 1000,
             waiting_records: 1,
             tip_interval: Duration::ZERO,
+            mutant: None,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::control::Control;
 use crate::engine::messages::{FromReader, StartShard};
 use crate::error::ConsumerError;
 use crate::fan_out::FanOut;
+use crate::mutants::Mutant;
 use crate::record::StreamShard;
 use crate::schema::Schema;
 use crate::service_clock::ServiceClock;
@@ -80,7 +81,10 @@ impl<S: Schema> FanOutReader<S> {
                 .consumer(&start.id.stream)
                 .expect("invariant: a stream's consumer is registered before its shards begin"),
             schedule: Schedule::new(fan_out.config.subscribe_retry),
-            silence: SILENCE.min(fan_out.config.read_timeout),
+            silence: match shared.settings.mutant {
+                Some(Mutant::WaitForSilence) => Duration::from_secs(3600),
+                _ => SILENCE.min(fan_out.config.read_timeout),
+            },
             random: shared.randomness.stream(&format!("reader/{}", start.id)),
             control: shared.control.clone(),
             outlet: Outlet::new(shared, start, abandoned, out),
@@ -133,6 +137,9 @@ impl<S: Schema> FanOutReader<S> {
         };
         if matches!(&outcome, Outcome::Failed(error) if error.is_throttle()) {
             self.outlet.meter.throttled();
+        }
+        if outcome.is_in_use() && shared.settings.mutant == Some(Mutant::StopWhenInUse) {
+            std::future::pending::<()>().await;
         }
         if matches!(outcome, Outcome::TakenOver) && !self.outlet.tell_taken_over().await {
             return Ok(Next::Stopped);

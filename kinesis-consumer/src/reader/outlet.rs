@@ -16,6 +16,7 @@ use crate::engine::messages::{Delivery, FromReader, StartShard};
 use crate::error::{ConsumerError, PossibleLoss};
 use crate::events::ConsumerEvent;
 use crate::metrics::ShardMeter;
+use crate::mutants::Mutant;
 use crate::position::ShardPosition;
 use crate::record::StreamShard;
 use crate::schema::Schema;
@@ -271,7 +272,8 @@ impl<S: Schema> Outlet<S> {
         if !due && !waited_for && !counts {
             return true;
         }
-        let served_at = self.tip_clock(asked_at, served_at);
+        let stands_still = self.shared.settings.mutant == Some(Mutant::IdleStandsStill);
+        let served_at = self.tip_clock(asked_at, served_at).filter(|_| !stands_still);
         self.told_tip = Some((asked_at, now));
         self.is_past_tip = false;
         if let Some(served_at) = served_at {

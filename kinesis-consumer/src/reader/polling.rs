@@ -18,7 +18,9 @@ use super::{ReaderShared, Reservation};
 use crate::engine::messages::{FromReader, StartShard};
 use crate::error::ConsumerError;
 use crate::metrics::PollMeter;
+use crate::mutants::Mutant;
 use crate::pacing::Pacer;
+use crate::position::ShardPosition;
 use crate::schema::Schema;
 
 /// The most that one reply holds (API reference, GetRecords).
@@ -72,6 +74,8 @@ pub(crate) struct PollingReader<S: Schema> {
     /// than may wait.
     is_held_back: bool,
     meter: PollMeter,
+    /// Where it began, for a deliberate fault.
+    began: ShardPosition,
 }
 
 impl<S: Schema> PollingReader<S> {
@@ -91,6 +95,7 @@ impl<S: Schema> PollingReader<S> {
             proven: None,
             throttles: 0,
             is_held_back: false,
+            began: start.position,
         }
     }
 
@@ -267,6 +272,9 @@ impl<S: Schema> PollingReader<S> {
             Ok(Attempt::Stopped) => Ok(Fetched::Stopped),
             Err(error) if matches!(error.kind(), RequestErrorKind::ExpiredIterator | RequestErrorKind::Trimmed) => {
                 self.iterator = None;
+                if shared.settings.mutant == Some(Mutant::ExpiredIteratorFromStart) {
+                    self.outlet.position = self.began;
+                }
                 Ok(Fetched::Later)
             }
             Err(error) => Err(ConsumerError::Request(error)),

@@ -12,6 +12,7 @@ use crate::engine::startup::list;
 use crate::error::ConsumerError;
 use crate::events::ConsumerEvent;
 use crate::lineage::ListingChanges;
+use crate::mutants::Mutant;
 use crate::reader::{KnownRetention, LossPolicy};
 use crate::record::StreamShard;
 use crate::schema::Schema;
@@ -77,7 +78,10 @@ impl<S: Schema> Coordinator<S> {
         self.listing.remove(&stream);
         self.job.readers.meter.listed(&stream, listing.is_ok());
         match listing {
-            Ok(listing) => {
+            Ok(mut listing) => {
+                if self.job.mutant == Some(Mutant::PartialListing) && listing.len() > 1 {
+                    listing.pop();
+                }
                 self.observe(&stream, listing, since)?;
                 self.judge_vanished(&stream, since)?;
                 self.listed.insert(stream, since);

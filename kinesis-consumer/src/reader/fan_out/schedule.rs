@@ -28,6 +28,17 @@ pub(super) enum Outcome {
     Failed(RequestError),
 }
 
+impl Outcome {
+    /// Whether another subscription of the consumer is in the way.
+    pub(super) fn is_in_use(&self) -> bool {
+        match self {
+            Self::TakenOver => true,
+            Self::Failed(error) => error.kind() == RequestErrorKind::InUse,
+            Self::Left | Self::Over => false,
+        }
+    }
+}
+
 /// Decides for one shard, by what became of its subscriptions.
 #[derive(Debug)]
 pub(super) struct Schedule {

@@ -9,6 +9,7 @@ use kinesis_core::{Backoff, RequestError, RequestErrorKind, SequenceNumber, Shar
 use tokio::time::Instant;
 
 use super::{Context, Landed, OpenStream};
+use crate::mutants::Mutant;
 use crate::outcome::{Attempt, AttemptResult, FailureCause};
 use crate::pipeline::kpl_rule::KplRule;
 use crate::pipeline::retry::{EntryVerdict, RequestVerdict, attempt_of_error, judge_entries};
@@ -60,6 +61,13 @@ impl OpenStream {
             }
             Ok(Ok(verdicts)) => {
                 self.pause.succeed();
+                let is_partial = verdicts.iter().any(|verdict| !matches!(verdict, EntryVerdict::Landed(..)));
+                if is_partial && self.config.is(Mutant::RepeatWholeRequest) {
+                    let (code, message) = ("PartialFailure".into(), "some entries failed".into());
+                    let refused = AttemptResult::Refused { code, message };
+                    self.retry_all(units, &refused, timing, &mut touched, ctx);
+                    return self.advance_touched(touched, ctx);
+                }
                 for (unit, verdict) in units.into_iter().zip(verdicts) {
                     self.on_entry(unit, verdict, timing, &mut touched, ctx);
                 }
@@ -85,7 +93,12 @@ impl OpenStream {
         touched: &mut BTreeSet<Option<usize>>,
         ctx: &mut Context<'_>,
     ) {
-        let attempt = attempt_of_error(error);
+        let attempt = match attempt_of_error(error) {
+            AttemptResult::Ambiguous { code, message } if self.config.is(Mutant::SilenceIsDefinite) => {
+                AttemptResult::Refused { code, message }
+            }
+            attempt => attempt,
+        };
         self.meter.request_failed(&attempt);
         if error.is_throttle() {
             ctx.ledger.stats.throttled += units.len() as u64;
@@ -303,7 +316,9 @@ impl OpenStream {
     /// all belong to the shard that it landed on.
     fn is_in_place(&self, landed: &Landed) -> bool {
         let range = self.map.range_of(&landed.shard).filter(|_| !self.refresh.is_doubted());
-        !landed.unit.is_aggregate() || range.is_some_and(|range| landed.unit.is_within(&range))
+        !landed.unit.is_aggregate()
+            || self.config.is(Mutant::LeaveMisplaced)
+            || range.is_some_and(|range| landed.unit.is_within(&range))
     }
 
     /// Finding 1: acknowledges the members that belong to the shard, and sends the others again.
