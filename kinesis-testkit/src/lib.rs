@@ -70,6 +70,9 @@ pub mod conformance {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod guide {}
 
+#[doc = include_str!("../docs/simulation.md")]
+pub mod simulation {}
+
 /// The workspace's README: its examples run.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::ci::step::{Action, Step, Stopwatch};
 use crate::ci::totals::Totals;
 use crate::console::say;
-use crate::{cargo, downstream, package_check, tidy};
+use crate::{cargo, downstream, package_check, sim, tidy};
 
 /// What must not be in the tree of the aggregation format: it is for programs without runtime and SDK.
 const HEAVY: [&str; 4] = ["aws-", "tokio", "hyper", "rustls"];
@@ -37,6 +37,7 @@ fn steps() -> Vec<Step> {
         Step::new("tests", Action::cargo(&["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"])),
         Step::new("tests, cloudwatch", Action::cargo(&[&["test", "--locked"], &CLOUDWATCH[..]].concat())),
         Step::new("tests, dynamodb", Action::cargo(&[&["test", "--locked"], &DYNAMODB[..]].concat())),
+        Step::new("simulation", Action::Check("cargo xtask sim", sim::check)),
         Step::new("doctests", Action::cargo(&["test", "--locked", "--workspace", "--doc", "--no-fail-fast"])),
         Step::new(
             "docs",

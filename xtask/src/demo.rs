@@ -24,7 +24,12 @@ pub(crate) fn build() -> Result<PathBuf, String> {
 
 /// Builds a program of the testkit with optimisation; returns its path.
 pub(crate) fn artifact(target: &[&str], name: &str) -> Result<PathBuf, String> {
-    let output = cargo()
+    artifact_by(&mut cargo(), target, name)
+}
+
+/// The same, by a cargo that was set up otherwise.
+pub(crate) fn artifact_by(cargo: &mut Command, target: &[&str], name: &str) -> Result<PathBuf, String> {
+    let output = cargo
         .args(["build", "--release", "--locked", "--package", "kinesis-testkit"])
         .args(target)
         .arg("--message-format=json-render-diagnostics")

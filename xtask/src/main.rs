@@ -1,4 +1,4 @@
-//! The workspace's commands: `cargo xtask ci | tidy | demo | crash | downstream | interop | model | package-check`.
+//! The workspace's commands: `cargo xtask ci | tidy | demo | crash | downstream | interop | model | package-check | sim`.
 
 mod cargo;
 mod ci;
@@ -9,6 +9,7 @@ mod downstream;
 mod interop;
 mod model;
 mod package_check;
+mod sim;
 mod tidy;
 
 use std::process::ExitCode;
@@ -29,6 +30,9 @@ Commands:
                   --peers compares other implementations, too, and --write keeps what was found in docs/interop.md
   model [--write] Says whether the constraints of the service model are what their script makes of botocore (needs
                   Python 3 and the package index); --write makes them anew
+  sim [--seeds A..B[+N] | --plan FILE | --shrink FILE | --mutants]
+                  Plays seeds of the whole stack under simulation, N of them at random (0..200+50 without options), a
+                  plan that a broken seed left behind, makes such a plan smaller, or looks for deliberate faults
   package-check   Packs every crate in publish order and builds it from its package, without upload
   help            This text
 
@@ -51,6 +55,12 @@ fn main() -> ExitCode {
         },
         (Some("model"), []) => model::run(false),
         (Some("model"), [option]) if option == "--write" => model::run(true),
+        (Some("sim"), words) => match sim::Options::parse(words) {
+            Some(options) => sim::run(&options),
+            None => usage(
+                "this command takes --seeds A..B, --seeds A..B+N, --plan FILE, --shrink FILE, --mutants or nothing",
+            ),
+        },
         (Some("package-check"), []) => package_check::run(),
         (Some("help" | "--help" | "-h"), _) => {
             console::say(HELP);

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use crate::account::{Place, Step};
 
 /// How long the store takes, before and after a checkpoint is durable: a crash can come in between.
-const STORE_DELAY: Duration = Duration::from_millis(15);
+const STORE_DELAY: Duration = Duration::from_millis(40);
 
 /// What is written down, by all runs of a job.
 pub(crate) type Log = Arc<Mutex<Vec<Step>>>;

@@ -7,7 +7,7 @@ use kinesis_core::HashKey;
 
 use crate::account::{Account, Place, Step};
 use crate::job::read_state;
-use crate::seeds::{check_all, sound};
+use crate::suite::sound;
 
 pub(crate) fn check(account: &Account) -> Result<(), String> {
     account.checkpoints().try_for_each(|checkpoint| check_one(account, checkpoint))
@@ -43,11 +43,6 @@ fn up_to(account: &Account, state: &ShardState) -> BTreeMap<String, Vec<Place>> 
         }
     }
     expected
-}
-
-#[test]
-fn c3_every_checkpoint_is_a_prefix() {
-    check_all("C3", check);
 }
 
 #[test]

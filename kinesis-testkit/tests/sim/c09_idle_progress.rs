@@ -2,19 +2,29 @@
 
 use std::time::Duration;
 
+use kinesis_consumer::{ConsumerBuilder, RawRecords};
 use kinesis_core::{ConsumerConfig, FanOutConfig, Randomness, RecordPublisher, StartingPosition};
 use kinesis_testkit::FakeKinesis;
 
 use crate::account::{Account, Step};
-use crate::run::{STREAM, World};
-use crate::seeds::in_paused_time;
+use crate::play::in_paused_time;
 use crate::workload;
+use crate::world::{STREAM, World};
 
 /// Two calls, the checkpoint's interval, and the margin of a minute that the position keeps.
 const OLDEST: Duration = Duration::from_secs(2 * 290 + 600 + 60 + 20);
 
 /// Two days with a few records here and there, and a crash.
 async fn play(publisher: RecordPublisher, seed: u64) -> Account {
+    play_with(publisher, seed, |builder| builder).await
+}
+
+/// The same with consumers that are built otherwise.
+pub(crate) async fn play_with(
+    publisher: RecordPublisher,
+    seed: u64,
+    adapt: impl Fn(ConsumerBuilder<RawRecords>) -> ConsumerBuilder<RawRecords>,
+) -> Account {
     let randomness = Randomness::from_seed(seed);
     let mut random = randomness.stream("idle");
     let fake = FakeKinesis::builder().stream(STREAM, 3).seed(seed).virtual_time().build();
@@ -28,7 +38,7 @@ async fn play(publisher: RecordPublisher, seed: u64) -> Account {
         .build()
         .unwrap();
     for day in 0..2 {
-        let builder = world.consumer(StartingPosition::TrimHorizon).config(config.clone()).seed(seed);
+        let builder = adapt(world.consumer(StartingPosition::TrimHorizon)).config(config.clone()).seed(seed);
         let running = world.start(builder, Duration::from_secs(600), Duration::ZERO);
         let hours = 20 + random.below(8);
         let putting =
@@ -36,10 +46,10 @@ async fn play(publisher: RecordPublisher, seed: u64) -> Account {
         let (ended, ()) = tokio::join!(running.crash_after(Duration::from_secs(hours * 3600)), putting);
         assert!(ended.is_none(), "{ended:?}");
     }
-    world.account(seed, true)
+    world.account(true)
 }
 
-fn check(account: &Account) -> Result<(), String> {
+pub(crate) fn check(account: &Account) -> Result<(), String> {
     // The first hour is for the start, and for what was put before.
     for checkpoint in account.checkpoints().skip(6) {
         for state in &checkpoint.streams[0].shards {

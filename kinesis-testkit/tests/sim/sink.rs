@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::account::Place;
 
-const DELAY: Duration = Duration::from_millis(10);
+const DELAY: Duration = Duration::from_millis(30);
 
 /// What survives a crash.
 #[derive(Debug, Default)]

@@ -1,10 +1,10 @@
 //! What was written down of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use kinesis_consumer::{Checkpoint, PossibleLoss, StreamShard};
-use kinesis_core::{EventTimeConfig, RecordPosition, RecordPublisher, SequenceNumber, Shard, ShardId};
+use kinesis_core::{EventTimeConfig, RecordPosition, SequenceNumber, Shard, ShardId};
 
 use crate::truth::Item;
 
@@ -88,16 +88,12 @@ impl Step {
 /// The account of a run: what there was, what was done, what came of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
-    pub(crate) publisher: RecordPublisher,
     /// How event time was kept, where it was.
     pub(crate) event_time: Option<EventTimeConfig>,
-    /// How many calls read: GetRecords, and SubscribeToShard.
-    pub(crate) reads: [usize; 2],
-    /// How many subscriptions had a fault in their events (F16).
-    pub(crate) struck_subscriptions: usize,
-    pub(crate) seed: u64,
     /// Every user record that there was to read from the start on, in the order in which it was stored.
     pub(crate) truth: Vec<Item>,
+    /// Every user record that was stored, those before the start too.
+    pub(crate) stored: Vec<Item>,
     /// When every Kinesis record arrived, those too that are dropped.
     pub(crate) arrivals: BTreeMap<SequenceNumber, SystemTime>,
     /// All shards that there ever were.
@@ -105,8 +101,37 @@ pub(crate) struct Account {
     pub(crate) steps: Vec<Step>,
     /// What the sink made visible.
     pub(crate) visible: Vec<Place>,
+    /// How many records a run that survived the faults had not read a minute after them.
+    pub(crate) behind: usize,
     /// Whether the last run, without faults, ended by itself in time.
     pub(crate) drained: bool,
+    /// What became of every record that a producer was given, in the order in which it was.
+    pub(crate) produced: Vec<Produced>,
+    /// When the last producer was closed, by the service's clock.
+    pub(crate) closed_at: Option<SystemTime>,
+}
+
+/// A record that a producer was given.
+#[derive(Clone, Debug)]
+pub(crate) struct Produced {
+    /// Its data, which no other record has.
+    pub(crate) text: String,
+    pub(crate) fate: Fate,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The put was refused, or dropped before the producer took the record.
+    NotAccepted,
+    /// It was accepted, and nothing is known yet.
+    Pending,
+    /// It is stored there; so many other attempts may have left a copy behind.
+    Stored { place: Place, may_have_left: usize },
+    /// It is definitely not stored.
+    Failed,
+    /// It may be stored, as often as that; nothing where its producer is gone with what it knew.
+    Unknown { may_have_left: Option<usize> },
 }
 
 impl Account {
@@ -115,6 +140,16 @@ impl Account {
             Step::Saved { checkpoint, .. } => Some(checkpoint),
             _ => None,
         })
+    }
+
+    /// How many of the records have not been read by any run.
+    pub(crate) fn unread(&self) -> usize {
+        let read = self.steps.iter().filter_map(|step| match step {
+            Step::Record { place, .. } => Some(place),
+            _ => None,
+        });
+        let read: BTreeSet<&Place> = read.collect();
+        self.truth.iter().filter(|item| !read.contains(&item.place)).count()
     }
 
     /// The places in the states of the last checkpoint, key by key and in the order of the state.

@@ -10,8 +10,8 @@ use kinesis_testkit::FakeKinesis;
 use kinesis_testkit::testing::ExactlyOnce;
 
 use crate::account::{Account, Place, Step};
-use crate::run::{STREAM, World};
-use crate::seeds::{check_all, sound};
+use crate::suite::sound;
+use crate::world::{STREAM, World};
 
 pub(crate) fn check(account: &Account) -> Result<(), String> {
     let mut expected: BTreeMap<String, Vec<Place>> = BTreeMap::new();
@@ -37,11 +37,6 @@ pub(crate) fn check(account: &Account) -> Result<(), String> {
     let texts: BTreeMap<&Place, &String> = account.truth.iter().map(|item| (&item.place, &item.text)).collect();
     let wrong = |step: &&Step| matches!(step, Step::Record { place, text, .. } if texts.get(place) != Some(&text));
     account.steps.iter().find(wrong).map_or(Ok(()), |step| Err(format!("another record than was stored: {step:?}")))
-}
-
-#[test]
-fn c2_state_and_output_are_the_fold_of_the_journal() {
-    check_all("C2", check);
 }
 
 #[test]
@@ -100,7 +95,7 @@ async fn a_shard_that_ends_between_two_acknowledgements_is_saved_as_it_was_at_th
     tokio::time::sleep(Duration::from_secs(1)).await;
     running.handle.checkpoint();
     assert!(running.crash_after(Duration::from_millis(5_500)).await.is_none());
-    let account = world.account(0, false);
+    let account = world.account(false);
     let at = |wanted: fn(&Step) -> bool| account.steps.iter().position(wanted);
     let ended = at(|step| matches!(step, Step::Ended { .. }));
     let saved = at(|step| matches!(step, Step::Saved { checkpoint, .. } if checkpoint.epoch.0 == 1));
@@ -108,5 +103,5 @@ async fn a_shard_that_ends_between_two_acknowledgements_is_saved_as_it_was_at_th
     let last = world.start(consumer(&world), hour, Duration::ZERO);
     last.handle.drain();
     last.crash_after(Duration::from_secs(60)).await.unwrap().unwrap();
-    check(&world.account(0, true)).unwrap();
+    check(&world.account(true)).unwrap();
 }

@@ -8,8 +8,8 @@ use kinesis_core::{ConsumerConfig, FanOutConfig, HashKeyRange, Randomness, Recor
 use kinesis_testkit::{CallCounts, FakeKinesis, Operation};
 
 use crate::account::Step;
-use crate::run::{STREAM, World};
-use crate::seeds::in_paused_time;
+use crate::play::in_paused_time;
+use crate::world::{STREAM, World};
 
 const SHARDS: u32 = 5;
 /// Records of every reply, as long as there are more.

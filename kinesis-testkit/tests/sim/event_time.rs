@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use kinesis_consumer::{Checkpoint, ShardState};
 
 use crate::account::{Account, Step};
-use crate::seeds::{check_all, for_each, sound};
+use crate::suite::sound;
 
 /// Without idle shards, a record that is older than the watermark has been forgotten by somebody.
-fn nothing_is_late(account: &Account) -> Result<(), String> {
+pub(crate) fn nothing_is_late(account: &Account) -> Result<(), String> {
     if account.event_time.as_ref().is_none_or(|config| config.idle_interval.is_some()) {
         return Ok(());
     }
@@ -32,7 +32,7 @@ fn floor(checkpoint: &Checkpoint) -> Option<SystemTime> {
     progress.map(|progress| progress.watermark).min().flatten()
 }
 
-fn nothing_goes_back(account: &Account) -> Result<(), String> {
+pub(crate) fn nothing_goes_back(account: &Account) -> Result<(), String> {
     let (mut saved, mut restored) = (None, None);
     let mut told: BTreeMap<_, SystemTime> = BTreeMap::new();
     for step in &account.steps {
@@ -55,27 +55,6 @@ fn nothing_goes_back(account: &Account) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-#[test]
-fn no_record_is_late() {
-    check_all("no late record", nothing_is_late);
-}
-
-#[test]
-fn no_watermark_goes_back() {
-    check_all("ascending watermarks", nothing_goes_back);
-}
-
-#[test]
-fn the_runs_have_what_the_checks_are_about() {
-    let (mut reached, mut late) = (0, 0);
-    for_each(|account| {
-        reached += account.steps.iter().filter(|step| matches!(step, Step::Reached { .. })).count();
-        late += account.steps.iter().filter(|step| matches!(step, Step::Late { .. })).count();
-    });
-    println!("{reached} watermarks were told, {late} records were late behind idle shards");
-    assert!(reached > 5_000);
 }
 
 #[test]
