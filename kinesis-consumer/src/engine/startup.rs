@@ -65,13 +65,11 @@ pub(crate) async fn prepare<S>(job: &Job<S>, latest: Option<&Checkpoint>) -> Res
         }
         let listing = list(&job.readers.service, name, job.list_shards, &mut random).await;
         let listing = listing.map_err(ConsumerError::Request)?;
-        match (job.mutant, saved) {
-            (Some(Mutant::BeginChildrenEarly), _) => stream.graph.begin_early(),
-            (Some(Mutant::ClosedShardIsNew), Some(state)) => {
-                let state = without_closed(state, &listing);
-                stream = JobStream::restored(&state, clock, retention);
-            }
-            _ => {}
+        if job.mutant == Some(Mutant::BeginChildrenEarly) {
+            stream.graph.begin_early();
+        }
+        if let Some(state) = saved.filter(|_| job.mutant == Some(Mutant::ClosedShardIsNew)) {
+            stream = JobStream::restored(&without_closed(state, &listing), clock, retention);
         }
         listings.insert(name.clone(), listing);
         streams.0.insert(name.clone(), stream);

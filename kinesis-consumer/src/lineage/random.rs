@@ -258,3 +258,44 @@ fn a_pruned_parent_whose_children_were_forgotten_is_a_hole() {
     assert!(!graph.covered().holds(HashKeyRange::FULL));
     assert!(!graph.covered().holds_all(&Coverage::of([HashKeyRange::FULL])));
 }
+
+/// Listings that no service gives: parents that are children of their children, or nowhere, ranges that overlap, shards that
+/// come and go. Nothing panics or goes on for ever, and what can be begun is of the listing.
+#[test]
+fn listings_of_no_sense_are_taken_in_without_harm() {
+    for seed in 0..2_000 {
+        let mut random = Randomness::from_seed(seed).stream("no sense");
+        let mut graph = ShardGraph::new(ShardPosition::TRIM_HORIZON, SystemTime::UNIX_EPOCH);
+        for _ in 0..6 {
+            let shards = random.below(9);
+            let listing: Vec<Shard> = (0..shards).map(|_| senseless(&mut random)).collect();
+            graph.observe(listing, SystemTime::UNIX_EPOCH);
+            for start in graph.startable().into_iter().chain(graph.resumable()) {
+                let id = start.shard.id;
+                assert!(graph.lists(&id), "seed {seed}: {id} is not listed");
+                graph.take_up(&id);
+                match random.below(3) {
+                    0 => graph.advance(&id, progress(&id, true)),
+                    1 => graph.advance(&id, progress(&id, false)),
+                    _ => graph.give_up(&id),
+                }
+            }
+            let _ = (graph.entries().count(), graph.holds(&"orders".parse().unwrap()).count());
+        }
+    }
+}
+
+fn senseless(random: &mut RandomStream) -> Shard {
+    let id = |random: &mut RandomStream| ShardId::from_index(random.below(7));
+    let own = id(random);
+    let parent = |random: &mut RandomStream| (random.below(3) > 0).then(|| id(random));
+    let ranges = HashKeyRange::uniform(1 + random.below(3) as u32);
+    Shard {
+        id: own,
+        hash_key_range: ranges[random.below(ranges.len() as u64) as usize],
+        parent: parent(random),
+        adjacent_parent: parent(random),
+        starting_sequence_number: SequenceNumber::ZERO,
+        ending_sequence_number: (random.below(2) == 0).then_some(SequenceNumber::ZERO),
+    }
+}

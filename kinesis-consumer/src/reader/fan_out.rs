@@ -81,9 +81,10 @@ impl<S: Schema> FanOutReader<S> {
                 .consumer(&start.id.stream)
                 .expect("invariant: a stream's consumer is registered before its shards begin"),
             schedule: Schedule::new(fan_out.config.subscribe_retry),
-            silence: match shared.settings.mutant {
-                Some(Mutant::WaitForSilence) => Duration::from_secs(3600),
-                _ => SILENCE.min(fan_out.config.read_timeout),
+            silence: if shared.settings.mutant == Some(Mutant::WaitForSilence) {
+                Duration::from_secs(3600)
+            } else {
+                SILENCE.min(fan_out.config.read_timeout)
             },
             random: shared.randomness.stream(&format!("reader/{}", start.id)),
             control: shared.control.clone(),

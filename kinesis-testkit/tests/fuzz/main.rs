@@ -1,4 +1,4 @@
-//! Bodies that nobody meant, in JSON and CBOR, put to the server.
+//! Bodies that nobody meant, in JSON and CBOR, put to the server; and formats and settings that come from outside (`formats`).
 //!
 //! The corpus are the inputs of the conformance cases, and what once broke (`regressions`). Each run takes one, spoils it,
 //! and sends it; the answer has to be one of the service's, in its format, and the server has to go on. A few thousand
@@ -11,6 +11,8 @@ mod cbor;
 mod corpus;
 #[cfg(test)]
 mod events;
+#[cfg(test)]
+mod formats;
 #[cfg(test)]
 mod mutate;
 #[cfg(test)]

@@ -13,7 +13,7 @@ const RUNS: u64 = 4000;
 /// Less than either format refuses, and those differ (128 levels in JSON, 256 in CBOR).
 const DEEPEST: usize = 120;
 
-fn setting(name: &str, default: u64) -> u64 {
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
 }
 

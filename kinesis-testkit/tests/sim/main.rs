@@ -24,6 +24,7 @@ mod c12_liveness;
 mod draw;
 mod event_time;
 mod job;
+mod k03_secrets;
 #[cfg(tokio_unstable)]
 mod meta;
 #[cfg(tokio_unstable)]
